@@ -1,0 +1,95 @@
+"""What every test may ask for: a PostgreSQL cluster, a database in it, an outside program."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hefu.local.postgres import LocalPostgres
+
+PROGRAMS = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "strace": ("strace",),
+    "go": ("go",),
+}
+_absent: dict[str, list[str]] = {}
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of a test's own, and the role that owns it."""
+
+    postgres: LocalPostgres
+    name: str
+    user: str
+    password: str
+
+    @property
+    def dsn(self) -> str:
+        return self.postgres.dsn(self.name, self.user, self.password)
+
+    @property
+    def url(self) -> str:
+        return self.postgres.url(self.name, self.user, self.password)
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A folder outside every home directory, open enough for PostgreSQL's own user; removed at the end."""
+    path = Path(tempfile.mkdtemp(prefix="hefu-test-", dir="/tmp"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(scratch: Path) -> Iterator[LocalPostgres]:
+    """One cluster for the whole run, without fsync."""
+    with LocalPostgres.start(scratch / "postgres", for_tests=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def database(postgres: LocalPostgres) -> Iterator[Database]:
+    """A fresh database with a role of its own."""
+    tag = secrets.token_hex(6)
+    fresh = Database(postgres, f"test_{tag}", f"role_{tag}", secrets.token_urlsafe(12))
+    postgres.ensure_role(fresh.user, fresh.password)
+    postgres.ensure_database(fresh.name, fresh.user)
+    yield fresh
+    postgres.drop_database(fresh.name)
+    postgres.drop_role(fresh.user)
+
+
+@pytest.fixture
+def require_program(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """`require_program("chromium")` gives its path; when absent the test is skipped and listed at the end.
+
+    Under HEFU_REQUIRE_ALL=1 an absent program is a failure.
+    """
+
+    def find(name: str) -> str:
+        for candidate in PROGRAMS.get(name, (name,)):
+            path = shutil.which(candidate)
+            if path is not None:
+                return path
+        _absent.setdefault(name, []).append(request.node.nodeid)
+        if os.environ.get("HEFU_REQUIRE_ALL") == "1":
+            pytest.fail(f"outside program {name!r} is absent, and HEFU_REQUIRE_ALL=1", pytrace=False)
+        pytest.skip(f"outside program {name!r} is absent")
+
+    return find
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _absent:
+        return
+    terminalreporter.section("outside programs that are absent")
+    for name, tests in sorted(_absent.items()):
+        terminalreporter.write_line(f"{name}: {len(tests)} test(s) not run")
+        for test in tests:
+            terminalreporter.write_line(f"  {test}")
