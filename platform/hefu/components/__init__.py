@@ -1,0 +1,1 @@
+"""What a contract may name: one file each, with parameters, roles, program and leakage; `registry` lists them."""
