@@ -103,10 +103,10 @@ class Review(Document):
 
 
 class Admission(Document):
-    """The operator's admission of a reviewed application."""
+    """The operator's admission of a reviewed application; `review` is null where the start-up kit pins the applicant."""
 
     application: Digest
-    review: Digest
+    review: Digest | None
     org_id: OrgId
     admitted_at: AwareDatetime
 
