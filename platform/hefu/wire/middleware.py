@@ -1,0 +1,191 @@
+"""The guard as ASGI middleware, and the signature under every answer.
+
+Under the protected prefixes a request's body is read whole (up to a limit), checked, and handed on; the application finds the
+VerifiedRequest in `request.state.sender`. The answer is read whole too, signed, and bound to its request. Everything outside
+the prefixes (the console's API, health) passes through untouched. Refusals are logged with their reason code; bodies, keys and
+signatures are not.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hefu.wire.errors import Refused
+from hefu.wire.guard import Guard
+from hefu.wire.signing import SIGNED_HEADERS, VerifiedRequest, sign_response
+
+log = logging.getLogger("hefu.wire")
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+PROTECTED_PREFIXES = ("/orders", "/peer", "/api")
+_ANSWER_HEADERS = {name.encode() for name in SIGNED_HEADERS} | {b"content-length"}
+
+
+class _Disconnected(Exception):
+    """The client went away before its request was complete."""
+
+
+def install_guard(
+    app: FastAPI,
+    guard: Guard,
+    *,
+    identity_key: Ed25519PrivateKey,
+    own_id: str,
+    protect_prefixes: tuple[str, ...] = PROTECTED_PREFIXES,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    open_routes: Collection[tuple[str, str]] = (),
+) -> None:
+    """Put the guard before an application.
+
+    protect_prefixes  requests whose path starts with one of these are checked, their answers signed
+    open_routes       (method, path) under a prefix that needs no known sender, e.g. a self-signed application:
+                      its answer is signed, its body limited, `request.state.sender` is None
+    """
+    app.add_middleware(
+        GuardMiddleware,
+        guard=guard,
+        identity_key=identity_key,
+        own_id=own_id,
+        protect_prefixes=protect_prefixes,
+        max_body_bytes=max_body_bytes,
+        open_routes=frozenset(open_routes),
+    )
+
+
+def sender_of(request: Request) -> VerifiedRequest:
+    """The verified sender of a request that came through the guard (a FastAPI dependency).
+
+    raises  Refused("signature_missing") where the guard did not check this request
+    """
+    sender = getattr(request.state, "sender", None)
+    if not isinstance(sender, VerifiedRequest):
+        raise Refused("signature_missing")
+    return sender
+
+
+@dataclass(frozen=True)
+class GuardMiddleware:
+    """See `install_guard`."""
+
+    app: ASGIApp
+    guard: Guard
+    identity_key: Ed25519PrivateKey
+    own_id: str
+    protect_prefixes: tuple[str, ...]
+    max_body_bytes: int
+    open_routes: frozenset[tuple[str, str]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "lifespan" or not scope["path"].startswith(self.protect_prefixes):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = _Answer()
+        try:
+            body = await self._read_body(scope, receive)
+            await self._admit(scope, body)
+            await self.app(scope, _replay(body, receive), answer.take)
+        except _Disconnected:
+            return
+        except Refused as refusal:
+            answer = _Answer.error(refusal.status, refusal.code, refusal.message_zh, refusal.message_en)
+            self._log(scope, refusal)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            answer = _Answer.error(500, "internal_error", "内部错误", "internal error")
+        await self._send(scope, answer, send)
+
+    async def _admit(self, scope: Scope, body: bytes) -> None:
+        state = scope.setdefault("state", {})
+        if (scope["method"], scope["path"]) in self.open_routes:
+            state["sender"] = None
+        else:
+            state["sender"] = await self.guard.check(Request(scope), body)
+
+    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
+        declared = Request(scope).headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > self.max_body_bytes:
+            raise Refused("body_too_large")
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Disconnected
+            body += message.get("body", b"")
+            if len(body) > self.max_body_bytes:
+                raise Refused("body_too_large")
+            if not message.get("more_body", False):
+                return bytes(body)
+
+    async def _send(self, scope: Scope, answer: _Answer, send: Send) -> None:
+        signatures = Request(scope).headers.getlist("signature")
+        signed = sign_response(
+            answer.status,
+            bytes(answer.body),
+            sender=self.own_id,
+            key=self.identity_key,
+            request_signature=signatures[0] if len(signatures) == 1 else None,
+            created=int(self.guard.clock().timestamp()),
+        )
+        headers = [(name, value) for name, value in answer.headers if name.lower() not in _ANSWER_HEADERS]
+        headers += [(name.encode(), value.encode("latin-1")) for name, value in signed.items()]
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": bytes(answer.body)})
+
+    def _log(self, scope: Scope, refusal: Refused) -> None:
+        claimed = Request(scope).headers.get("hefu-sender", "")[:64]
+        log.warning("refused %s %s from %r: %s", scope["method"], scope["path"][:200], claimed, refusal.code)
+
+
+class _Answer:
+    """An application's answer, read whole."""
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = bytearray()
+
+    async def take(self, message: Message) -> None:
+        """Stands where the server's `send` would."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = list(message.get("headers", []))
+        elif message["type"] == "http.response.body":
+            self.body += message.get("body", b"")
+
+    @classmethod
+    def error(cls, status: int, code: str, message_zh: str, message_en: str) -> _Answer:
+        """An error in the form that all our services use."""
+        answer = cls()
+        answer.status = status
+        answer.headers = [(b"content-type", b"application/json")]
+        answer.body += orjson.dumps({"code": code, "message_zh": message_zh, "message_en": message_en})
+        return answer
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body that was read, then whatever the server says next."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
