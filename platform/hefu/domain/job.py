@@ -12,6 +12,7 @@ from hefu.domain.document import Digest, Document, Key32, OrgId
 
 ORDER_TYPE = "application/vnd.hefu.order+json"
 HELLO_TYPE = "application/vnd.hefu.hello+json"
+DECISION_TYPE = "application/vnd.hefu.release-decision+json"
 
 JobId = Annotated[str, Field(pattern=r"^J[0-9A-Z]{6,40}$")]
 
@@ -82,3 +83,15 @@ class Hello(Document):
     org_id: OrgId
     fresh: Key32
     ephemeral: Key32
+
+
+class ReleaseDecision(Document):
+    """A reviewer's decision on the release of one attempt's result."""
+
+    contract: Digest
+    job: JobId
+    attempt: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)]
+    org_id: OrgId
+    approved: bool
+    reason: Annotated[str, Field(max_length=2000)]
+    decided_at: AwareDatetime

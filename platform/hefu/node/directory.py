@@ -14,24 +14,17 @@ from hefu_ledger.dsse import Envelope
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from hefu.domain.identity import APPLICATION_TYPE, Application
+from hefu.domain.identity import Application
 from hefu.domain.kit import Kit
 from hefu.keys.certificates import load_certificate
 from hefu.keys.public import key_id, load_public_ed25519, load_public_x25519, spki_digest
 from hefu.keys.tls import verify_pin
 from hefu.store.node_tables import PeerRow
-from hefu.store.signed import decode_envelope, read_signed, read_unverified
+from hefu.store.signed import decode_envelope, read_application
 from hefu.wire.client import Peer
 from hefu.wire.guard import Sender
 
 COORDINATOR = "coordinator"
-
-
-def read_application(envelope: Envelope | bytes | str) -> Application:
-    """A self-signed application: verified under the identity key that it names. Raises DocumentInvalid."""
-    opened = envelope if isinstance(envelope, Envelope) else decode_envelope(envelope)
-    claimed = read_unverified(opened, Application, APPLICATION_TYPE)
-    return read_signed(opened, Application, APPLICATION_TYPE, load_public_ed25519(claimed.keys.identity))
 
 
 class UnknownPeer(Exception):

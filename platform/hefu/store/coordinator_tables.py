@@ -160,6 +160,29 @@ class DeliveryRow(CoordinatorRow, table=True):
     __table_args__ = (Index("deliveries_of_a_day", "data_set_id", "business_date"),)
 
 
+class DataSetRow(CoordinatorRow, table=True):
+    """A data set's metadata as its owner published it."""
+
+    __tablename__ = "data_set"
+    data_set_id: str = Field(primary_key=True)
+    owner: str
+    definition: dict[str, Any] = json_column()
+    schema_digest: str
+    at: datetime = moment()
+
+
+class DecisionRow(CoordinatorRow, table=True):
+    """A reviewer's signed decision on the release of a job's result."""
+
+    __tablename__ = "decision"
+    job_id: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    org_id: str = Field(primary_key=True)
+    approved: bool
+    envelope: bytes = blob()
+    at: datetime = moment()
+
+
 class JournalRow(CoordinatorRow, table=True):
     """The coordinator's own signed evidence."""
 

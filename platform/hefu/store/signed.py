@@ -15,6 +15,8 @@ from hefu_ledger.errors import LedgerError
 
 from hefu.domain.document import MAX_DOCUMENT_BYTES, Document
 from hefu.domain.errors import DocumentInvalid
+from hefu.domain.identity import APPLICATION_TYPE, Application
+from hefu.keys.public import load_public_ed25519
 
 D = TypeVar("D", bound=Document)
 
@@ -58,3 +60,14 @@ def read_unverified(data: bytes | str | dsse.Envelope, document: type[D], payloa
     if envelope.payload_type != payload_type:
         raise DocumentInvalid(document.__name__, "payloadType", f"is {envelope.payload_type}, not {payload_type}")
     return document.from_bytes(envelope.payload)
+
+
+def read_application(data: bytes | str | dsse.Envelope) -> Application:
+    """A self-signed application, verified under the identity key that it names."""
+    envelope = data if isinstance(data, dsse.Envelope) else decode_envelope(data)
+    claimed = read_unverified(envelope, Application, APPLICATION_TYPE)
+    try:
+        key = load_public_ed25519(claimed.keys.identity)
+    except ValueError as error:
+        raise DocumentInvalid("Application", "keys.identity", "not an Ed25519 public key") from error
+    return read_signed(envelope, Application, APPLICATION_TYPE, key)

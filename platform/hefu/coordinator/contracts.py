@@ -1,0 +1,236 @@
+"""Contracts: proposed, signed by every party, active; refused, suspended, terminated, expired (white paper A, 3.3).
+
+The coordinator collects signatures; it is not believed. Every node verifies every signature itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Session, select
+
+from hefu.components.registry import check_step
+from hefu.coordinator.context import CoordinatorContext
+from hefu.domain.contract import CONTRACT_TYPE, NOTICE_TYPE, Contract, ContractNotice, ContractState, NoticeKind
+from hefu.store.base import now
+from hefu.store.coordinator_tables import ContractNoticeRow, ContractRow, ContractSignatureRow, UseRow
+from hefu.store.signed import decode_envelope, read_signed, read_unverified
+from hefu.wire.refusal import Refusal, not_found
+
+_SUSPENDABLE = {ContractState.ACTIVE, ContractState.SUSPENDED}
+
+
+def propose(ctx: CoordinatorContext, envelope: str, sender: str) -> str:
+    """Keep a proposal, with the proposer's signature as the first one. Answers the digest."""
+    opened = decode_envelope(envelope)
+    contract = read_signed(opened, Contract, CONTRACT_TYPE, ctx.directory.registered(sender).key)
+    if sender not in [p.org_id for p in contract.parties]:
+        raise Refusal(403, "not_a_party", "提交方不是合约参与方", "the proposer is not a party of the contract", party=sender)
+    _check_pins(ctx, contract)
+    for step in contract.computation.steps:
+        check_step(step.component, step.parameters)
+    with ctx.session() as session:
+        if session.get(ContractRow, contract.digest) is None:
+            earlier = session.exec(
+                select(ContractRow).where(ContractRow.contract_id == contract.contract_id).order_by(ContractRow.version.desc())  # type: ignore[attr-defined]  # a column
+            ).first()
+            if (earlier.digest if earlier else None) != contract.previous or contract.version != (earlier.version + 1 if earlier else 1):
+                raise Refusal(
+                    409,
+                    "version_conflict",
+                    f"合约 {contract.contract_id} 的版本不连续",
+                    f"version {contract.version} of {contract.contract_id} does not follow the newest one",
+                    mend_zh="以最新版本为前一版本重新起草",
+                    mend_en="draft it again with the newest version as its predecessor",
+                )
+            session.add(
+                ContractRow(
+                    digest=contract.digest,
+                    contract_id=contract.contract_id,
+                    version=contract.version,
+                    state=ContractState.SIGNING.value,
+                    document=contract.to_bytes(),
+                    proposed_by=sender,
+                    proposed_at=now(),
+                )
+            )
+            session.flush()
+            session.add(ContractSignatureRow(digest=contract.digest, org_id=sender, envelope=opened.to_bytes(), at=now()))
+            ctx.record(session, "contract_proposed", {"by": sender, "version": contract.version}, contract=contract.digest)
+            session.commit()
+    return contract.digest
+
+
+def sign(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> None:
+    """Take a party's signature; the last one makes the contract active."""
+    opened = decode_envelope(envelope)
+    with ctx.session() as session:
+        row, contract = _locked(session, digest)
+        signed = read_signed(opened, Contract, CONTRACT_TYPE, ctx.directory.registered(sender).key)
+        if signed.digest != digest or sender not in [p.org_id for p in contract.parties]:
+            raise Refusal(422, "signature_of_another", "签名不属于该合约", "the signature is not of this contract", party=sender)
+        if row.state not in (ContractState.SIGNING, ContractState.ACTIVE):
+            raise Refusal(409, "not_signing", f"合约状态为 {row.state}，不能签署", f"the contract is {row.state}, it can't be signed", party=sender)
+        if now() > contract.signing_deadline and row.state == ContractState.SIGNING:
+            raise Refusal(
+                409,
+                "deadline_passed",
+                "签署期限已过",
+                "the signing deadline has passed",
+                limit=contract.signing_deadline.isoformat(),
+                mend_zh="请发起方提交新版本",
+                mend_en="let the proposer submit a new version",
+            )
+        if session.get(ContractSignatureRow, (digest, sender)) is None:
+            session.add(ContractSignatureRow(digest=digest, org_id=sender, envelope=opened.to_bytes(), at=now()))
+            session.flush()
+        have = {s.org_id for s in session.exec(select(ContractSignatureRow).where(ContractSignatureRow.digest == digest))}
+        if row.state == ContractState.SIGNING and have == {p.org_id for p in contract.parties}:
+            row.state, row.activated_at = ContractState.ACTIVE.value, now()
+            for old in session.exec(
+                select(ContractRow).where(ContractRow.contract_id == contract.contract_id, ContractRow.version < contract.version)
+            ):
+                if old.state in (ContractState.ACTIVE, ContractState.SUSPENDED):
+                    old.state = ContractState.SUPERSEDED.value
+                    session.add(old)
+            session.add(row)
+            ctx.record(session, "contract_active", {"signatures": len(have)}, contract=digest)
+        session.commit()
+
+
+def take_notice(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> None:
+    """Take a party's refusal, suspension, resumption or termination."""
+    notice = read_unverified(envelope, ContractNotice, NOTICE_TYPE)
+    read_signed(envelope, ContractNotice, NOTICE_TYPE, ctx.directory.registered(sender).key)
+    with ctx.session() as session:
+        row, contract = _locked(session, digest)
+        if notice.contract != digest or notice.org_id != sender or sender not in [p.org_id for p in contract.parties]:
+            raise Refusal(422, "notice_of_another", "通知不属于该合约", "the notice is not of this contract", party=sender)
+        state = ContractState(row.state)
+        match notice.kind:
+            case NoticeKind.REFUSE if state is ContractState.SIGNING:
+                row.state = ContractState.REFUSED.value
+            case NoticeKind.SUSPEND if state in _SUSPENDABLE:
+                row.state = ContractState.SUSPENDED.value
+            case NoticeKind.RESUME if state is ContractState.SUSPENDED:
+                row.state = ContractState.ACTIVE.value if _all_resumed(session, digest, sender) else row.state
+            case NoticeKind.TERMINATE if state in _SUSPENDABLE | {ContractState.SIGNING}:
+                row.state = ContractState.TERMINATED.value
+            case _:
+                raise Refusal(
+                    409,
+                    "wrong_state",
+                    f"合约状态为 {row.state}，不能执行 {notice.kind.value}",
+                    f"the contract is {row.state}: {notice.kind.value} is not possible",
+                    party=sender,
+                )
+        session.add(row)
+        session.add(
+            ContractNoticeRow(
+                digest=digest,
+                org_id=sender,
+                kind=notice.kind.value,
+                reason=notice.reason,
+                envelope=decode_envelope(envelope).to_bytes(),
+                at=now(),
+            )
+        )
+        ctx.record(session, "contract_notice_received", {"kind": notice.kind.value, "by": sender, "notice": notice.digest}, contract=digest)
+        session.commit()
+
+
+def _all_resumed(session: Session, digest: str, sender: str) -> bool:
+    """Whoever suspended must resume: nobody lifts another's suspension."""
+    held: dict[str, bool] = {}
+    for row in session.exec(select(ContractNoticeRow).where(ContractNoticeRow.digest == digest).order_by(ContractNoticeRow.id)):  # type: ignore[arg-type]  # a column
+        if row.kind in ("suspend", "resume"):
+            held[row.org_id] = row.kind == "suspend"
+    held[sender] = False
+    return not any(held.values())
+
+
+def expire(ctx: CoordinatorContext) -> None:
+    """Move contracts past their validity to `expired`."""
+    with ctx.session() as session:
+        for row in session.exec(select(ContractRow).where(ContractRow.state == ContractState.ACTIVE.value)):
+            if now() > Contract.from_bytes(row.document).limits.valid_until:
+                row.state = ContractState.EXPIRED.value
+                session.add(row)
+                ctx.record(session, "contract_expired", {}, contract=row.digest)
+        session.commit()
+
+
+def active(session: Session, contract_id: str) -> tuple[ContractRow, Contract]:
+    """The version in force. Raises Refusal naming the state when there is none."""
+    rows = session.exec(
+        select(ContractRow).where(ContractRow.contract_id == contract_id).order_by(ContractRow.version.desc())  # type: ignore[attr-defined]  # a column
+    ).all()
+    if not rows:
+        raise not_found(f"合约 {contract_id}", f"contract {contract_id}")
+    for row in rows:
+        if row.state == ContractState.ACTIVE:
+            return row, Contract.from_bytes(row.document)
+    raise Refusal(
+        409,
+        "contract_not_active",
+        f"合约 {contract_id} 未生效（{rows[0].state}）",
+        f"contract {contract_id} is not in force ({rows[0].state})",
+        limit=rows[0].state,
+        mend_zh="等待各方签署，或续签新版本",
+        mend_en="wait for all signatures, or sign a new version",
+    )
+
+
+def load(session: Session, digest: str) -> tuple[ContractRow, Contract]:
+    """One version. Raises Refusal 404."""
+    row = session.get(ContractRow, digest)
+    if row is None:
+        raise not_found("合约", "contract")
+    return row, Contract.from_bytes(row.document)
+
+
+def uses(session: Session, contract_id: str, *, since: datetime | None = None) -> int:
+    """Uses consumed so far, over all versions of the contract."""
+    query = select(UseRow).where(UseRow.contract_id == contract_id)
+    if since is not None:
+        query = query.where(UseRow.at >= since)
+    return len(session.exec(query).all())
+
+
+def _locked(session: Session, digest: str) -> tuple[ContractRow, Contract]:
+    row = session.exec(select(ContractRow).where(ContractRow.digest == digest).with_for_update()).first()
+    if row is None:
+        raise not_found("合约", "contract")
+    return row, Contract.from_bytes(row.document)
+
+
+def _check_pins(ctx: CoordinatorContext, contract: Contract) -> None:
+    """The keys in the contract are those of the admitted applications."""
+    for party in contract.parties:
+        found = ctx.directory.registered(party.org_id)
+        keys = found.application.keys
+        if found.state != "admitted":
+            raise Refusal(
+                422,
+                "not_admitted",
+                f"{party.org_id} 尚未准入",
+                f"{party.org_id} is not admitted",
+                party=party.org_id,
+                mend_zh="先完成准入审核",
+                mend_en="complete its admission first",
+            )
+        if (party.application, party.identity_key, party.sealing_key, party.tls_spki) != (
+            found.digest,
+            keys.identity,
+            keys.sealing,
+            keys.tls_spki,
+        ):
+            raise Refusal(
+                422,
+                "pin_mismatch",
+                f"合约中 {party.org_id} 的密钥与其准入申请不符",
+                f"the contract's keys of {party.org_id} are not those of its application",
+                party=party.org_id,
+                mend_zh="按最新准入申请重新起草",
+                mend_en="draft it again from the admitted application",
+            )

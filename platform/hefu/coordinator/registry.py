@@ -1,0 +1,188 @@
+"""The registry of organisations: application, review, admission, certificate, standing (white paper A, 3.3).
+
+The registry proves nothing by itself: an application is signed by its applicant, a review by the auditor, an
+admission by the operator; certificates are issued for exactly the key that the application names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography.x509 import load_pem_x509_certificate
+from sqlmodel import select
+
+from hefu.coordinator.context import CoordinatorContext
+from hefu.domain.identity import ADMISSION_TYPE, REVIEW_TYPE, STANDING_TYPE, Admission, Review, Role, StandingNotice
+from hefu.keys.certificates import issue_certificate, to_pem
+from hefu.keys.public import key_id, load_public_ed25519, spki_digest
+from hefu.store.base import now
+from hefu.store.coordinator_tables import ApplicationRow, StandingRow
+from hefu.store.signed import decode_envelope, encode_envelope, read_application, read_signed, read_unverified
+from hefu.wire.refusal import Refusal, not_found
+
+
+def submit(ctx: CoordinatorContext, envelope: str) -> dict[str, Any]:
+    """Keep a self-signed application. The same one again is no change; another of an admitted organisation is refused."""
+    opened = decode_envelope(envelope)
+    application = read_application(opened)
+    with ctx.session() as session:
+        if session.get(ApplicationRow, application.digest) is None:
+            held = session.exec(
+                select(ApplicationRow).where(ApplicationRow.org_id == application.org_id, ApplicationRow.state != "refused")
+            ).first()
+            if held is not None:
+                raise Refusal(
+                    409,
+                    "organisation_exists",
+                    f"机构 {application.org_id} 已有申请",
+                    f"{application.org_id} has an application already",
+                    party=application.org_id,
+                    mend_zh="如需更换密钥，请先撤销原准入",
+                    mend_en="revoke the present admission before applying with other keys",
+                )
+            session.add(
+                ApplicationRow(
+                    digest=application.digest,
+                    org_id=application.org_id,
+                    state="submitted",
+                    envelope=opened.to_bytes(),
+                    identity_key=application.keys.identity,
+                    key_id=key_id(load_public_ed25519(application.keys.identity)),
+                    created_at=now(),
+                )
+            )
+            ctx.record(session, "application_received", {"org": application.org_id, "application": application.digest})
+            session.commit()
+    ctx.directory.load()
+    return {"digest": application.digest}
+
+
+def review(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> None:
+    """Take the auditor's signed decision."""
+    auditor = ctx.directory.registered(sender)
+    document = read_signed(envelope, Review, REVIEW_TYPE, auditor.key)
+    _kit_only(ctx, sender, "auditor", Role.AUDITOR)
+    if document.application != digest:
+        raise Refusal(422, "digest_mismatch", "审核文件与申请摘要不符", "the review is of another application", party=sender)
+    with ctx.session() as session:
+        row = _row(session.get(ApplicationRow, digest))
+        if row.state not in ("submitted", "approved", "refused"):
+            raise Refusal(409, "already_admitted", "该机构已准入", "the organisation is admitted already", party=row.org_id)
+        row.review, row.state = decode_envelope(envelope).to_bytes(), "approved" if document.approved else "refused"
+        session.add(row)
+        session.commit()
+    ctx.directory.load()
+
+
+def admit(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> None:
+    """Take the operator's signed admission and issue the certificate."""
+    if sender != ctx.settings.operator:
+        raise Refusal(403, "not_operator", "仅平台方可准入", "only the operator admits", party=sender)
+    document = read_signed(envelope, Admission, ADMISSION_TYPE, ctx.directory.registered(sender).key)
+    with ctx.session() as session:
+        row = _row(session.get(ApplicationRow, digest))
+        pinned = row.org_id in ctx.kit.applications and read_application(ctx.kit.applications[row.org_id]).digest == digest
+        if document.application != digest or (row.state != "approved" and not pinned):
+            raise Refusal(
+                409,
+                "not_reviewed",
+                f"{row.org_id} 的申请未经第三方审核通过",
+                f"the application of {row.org_id} was not approved by the auditor",
+                party=row.org_id,
+                mend_zh="请第三方机构先完成准入审核",
+                mend_en="let the auditor review the application first",
+            )
+        application = read_application(row.envelope)
+        row.admission, row.state = decode_envelope(envelope).to_bytes(), "admitted"
+        if row.certificate is None:
+            raise Refusal(409, "no_key", "申请方尚未提交TLS公钥", "the applicant has not sent its TLS key yet", party=row.org_id)
+        if spki_digest(load_pem_x509_certificate(row.certificate.encode()).public_key()) != application.keys.tls_spki:  # type: ignore[arg-type]  # an EC key
+            raise Refusal(409, "key_mismatch", "TLS公钥与申请不符", "the TLS key is not the one applied for", party=row.org_id)
+        own = load_pem_x509_certificate(row.certificate.encode())
+        issued = issue_certificate(
+            ctx.ca_certificate,
+            ctx.ca_key,
+            own.public_key(),  # type: ignore[arg-type]  # checked above: the key applied for
+            row.org_id,
+            sans=(application.channel_host, application.url.split("//")[1].rsplit(":", 1)[0]),
+            valid_days=397,
+        )
+        row.certificate = to_pem(issued)
+        session.add(row)
+        ctx.record(
+            session,
+            "certificate_issued",
+            {"org": row.org_id, "application": digest, "spki": application.keys.tls_spki},
+        )
+        session.commit()
+    ctx.directory.load()
+
+
+def offer_key(ctx: CoordinatorContext, digest: str, certificate: str) -> None:
+    """Take the applicant's self-signed certificate: it carries the TLS key whose digest the application names."""
+    with ctx.session() as session:
+        row = _row(session.get(ApplicationRow, digest))
+        application = read_application(row.envelope)
+        offered = load_pem_x509_certificate(certificate.encode())
+        if spki_digest(offered.public_key()) != application.keys.tls_spki:  # type: ignore[arg-type]  # any key kind may be offered
+            raise Refusal(422, "key_mismatch", "TLS公钥与申请不符", "the TLS key is not the one applied for", party=row.org_id)
+        if row.certificate is None:
+            row.certificate = certificate
+            session.add(row)
+            session.commit()
+    ctx.directory.load()
+
+
+def change_standing(ctx: CoordinatorContext, org_id: str, envelope: str, sender: str) -> None:
+    """Take a signed standing notice of the organisation itself, the operator or the auditor; newest number wins."""
+    document = read_unverified(envelope, StandingNotice, STANDING_TYPE)
+    issuer = ctx.directory.registered(document.issued_by)
+    read_signed(envelope, StandingNotice, STANDING_TYPE, issuer.key)
+    allowed = {org_id, ctx.settings.operator} | {o for o in ctx.kit.applications if Role.AUDITOR in ctx.directory.registered(o).application.roles}
+    if document.org_id != org_id or document.issued_by not in allowed or document.issued_by != sender:
+        raise Refusal(403, "not_entitled", "无权变更该机构状态", "not entitled to change this organisation's standing", party=sender)
+    with ctx.session() as session:
+        row = session.exec(
+            select(ApplicationRow).where(ApplicationRow.org_id == org_id, ApplicationRow.state != "refused").with_for_update()
+        ).first()
+        row = _row(row)
+        if document.sequence <= row.standing_seq:
+            raise Refusal(409, "stale_notice", "该状态通知已过期", "a newer standing notice is in force", party=org_id)
+        row.standing, row.standing_seq = document.standing.value, document.sequence
+        session.add(row)
+        session.add(StandingRow(org_id=org_id, envelope=decode_envelope(envelope).to_bytes(), at=now()))
+        ctx.record(session, "standing_changed", {"org": org_id, "standing": document.standing.value, "notice": document.digest})
+        session.commit()
+    ctx.directory.load()
+
+
+def registry(ctx: CoordinatorContext) -> list[dict[str, Any]]:
+    """Every organisation with its signed documents and certificate, for nodes to check themselves."""
+    with ctx.session() as session:
+        rows = session.exec(select(ApplicationRow).order_by(ApplicationRow.created_at)).all()  # type: ignore[arg-type]  # a column
+        notices = session.exec(select(StandingRow).order_by(StandingRow.id)).all()  # type: ignore[arg-type]  # a column
+    newest = {n.org_id: encode_envelope(decode_envelope(n.envelope)) for n in notices}
+    return [
+        {
+            "org_id": row.org_id,
+            "digest": row.digest,
+            "state": row.state,
+            "application": encode_envelope(decode_envelope(row.envelope)),
+            "review": row.review and encode_envelope(decode_envelope(row.review)),
+            "admission": row.admission and encode_envelope(decode_envelope(row.admission)),
+            "certificate": row.certificate,
+            "standing_notice": newest.get(row.org_id),
+        }
+        for row in rows
+    ]
+
+
+def _row(row: ApplicationRow | None) -> ApplicationRow:
+    if row is None:
+        raise not_found("准入申请", "application")
+    return row
+
+
+def _kit_only(ctx: CoordinatorContext, sender: str, what: str, role: Role) -> None:
+    if sender not in ctx.kit.applications or role not in read_application(ctx.kit.applications[sender]).roles:
+        raise Refusal(403, f"not_{what}", "仅第三方机构可审核", "only the auditor of the start-up kit reviews", party=sender)
