@@ -6,7 +6,8 @@ payload moved to another recipient, contract, job, attempt, date or kind does no
 
     envelope = magic (8) · header length (4) · header JSON · HPKE box (144) · AES-256-GCM chunks
     HPKE box = content key (32) and signature (64): RFC 9180 base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM
-    chunk    = up to 2^30 bytes of payload; its nonce is (chunk number, last?): none can be dropped, added or reordered
+    chunk    = 1 MiB of payload (the last may be shorter) and its tag; its nonce is (chunk number, last?), so that none
+               can be dropped, added or reordered: the STREAM construction of Hoang, Reyhanitabar, Rogaway, Vizár (2015)
 
 Whoever holds the envelope learns the header and the payload's length. There is no forward secrecy against theft of
 the recipient's key: keep envelopes no longer than they are needed.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import secrets
 import struct
@@ -32,7 +34,7 @@ from hefu.keys.errors import SealInvalid
 
 MAGIC = b"HEFUSEA1"
 MAX_HEADER_BYTES = 16 * 1024
-CHUNK_BYTES = 2**30
+CHUNK_BYTES = 2**20  # stays in the cache between hashing, encrypting and copying
 
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 
@@ -71,21 +73,29 @@ def seal(
 ) -> bytes:
     """Sign the payload under the header, then encrypt both to the recipient.
 
-    payload  any length, zero included; chunks of 2^30 bytes are encrypted one by one
+    payload  any length, zero included
+    raises   SealInvalid("format") when the header has more than 16 KiB
     """
     head = header.to_bytes()
     if len(head) > MAX_HEADER_BYTES:
         raise SealInvalid("format", f"has a header of more than {MAX_HEADER_BYTES} bytes")
-    signature = sender_key.sign(_statement(head, recipient_key, payload))
-    content_key = secrets.token_bytes(32)
-    box = _SUITE.encrypt(content_key + signature, recipient_key, info=_SIGNING_CONTEXT + head)
-    cipher = AESGCM(content_key)
     view = memoryview(payload).cast("B")
-    chunks = [
-        cipher.encrypt(_nonce(number, last), view[start:end], None)
-        for number, start, end, last in _chunks(len(view), CHUNK_BYTES)
-    ]
-    return b"".join([MAGIC, _LENGTH.pack(len(head)), head, box, *chunks])
+    content_key = secrets.token_bytes(32)
+    cipher = AESGCM(content_key)
+    digest, sealed, scratch = hashlib.sha256(), io.BytesIO(), memoryview(bytearray(CHUNK_BYTES + _TAG_BYTES))
+    box_at = len(MAGIC) + _LENGTH.size + len(head)
+    sealed.seek(box_at + _BOX_BYTES)
+    for number, start, end, last in _chunks(len(view), CHUNK_BYTES):
+        digest.update(view[start:end])
+        written = cipher.encrypt_into(
+            _nonce(number, last), view[start:end], None, scratch[: end - start + _TAG_BYTES]
+        )
+        sealed.write(scratch[:written])
+    signature = sender_key.sign(_statement(head, recipient_key, digest.digest()))
+    sealed.seek(0)
+    sealed.write(MAGIC + _LENGTH.pack(len(head)) + head)
+    sealed.write(_SUITE.encrypt(content_key + signature, recipient_key, info=_SIGNING_CONTEXT + head))
+    return sealed.getvalue()
 
 
 def open_sealed(
@@ -104,19 +114,22 @@ def open_sealed(
     except (InvalidTag, ValueError) as error:
         raise SealInvalid("recipient_key") from error
     cipher = AESGCM(content[:32])
+    digest, opened, scratch = hashlib.sha256(), io.BytesIO(), memoryview(bytearray(CHUNK_BYTES))
+    for number, start, end, last in _chunks(len(sealed), CHUNK_BYTES + _TAG_BYTES):
+        if end - start < _TAG_BYTES:
+            raise SealInvalid("payload", "was cut")
+        chunk = scratch[: end - start - _TAG_BYTES]
+        try:
+            cipher.decrypt_into(_nonce(number, last), sealed[start:end], None, chunk)
+        except InvalidTag as error:
+            raise SealInvalid("payload", "was altered") from error
+        digest.update(chunk)
+        opened.write(chunk)
     try:
-        opened = [
-            cipher.decrypt(_nonce(number, last), sealed[start:end], None)
-            for number, start, end, last in _chunks(len(sealed), CHUNK_BYTES + _TAG_BYTES)
-        ]
-    except (InvalidTag, ValueError) as error:
-        raise SealInvalid("payload", "was altered") from error
-    payload = opened[0] if len(opened) == 1 else b"".join(opened)
-    try:
-        sender_key.verify(content[32:], _statement(head, recipient_key.public_key(), payload))
+        sender_key.verify(content[32:], _statement(head, recipient_key.public_key(), digest.digest()))
     except InvalidSignature as error:
         raise SealInvalid("signature", "is not the sender's") from error
-    return payload
+    return opened.getvalue()
 
 
 def read_header(blob: BytesLike) -> SealHeader:
@@ -128,9 +141,10 @@ def read_header(blob: BytesLike) -> SealHeader:
     return _parse_header(head)
 
 
-def _statement(head: bytes, recipient_key: X25519PublicKey, payload: BytesLike) -> bytes:
-    digest = hashlib.sha256(payload).digest()
-    return _SIGNING_CONTEXT + _LENGTH.pack(len(head)) + head + recipient_key.public_bytes_raw() + digest
+def _statement(head: bytes, recipient_key: X25519PublicKey, payload_digest: bytes) -> bytes:
+    return (
+        _SIGNING_CONTEXT + _LENGTH.pack(len(head)) + head + recipient_key.public_bytes_raw() + payload_digest
+    )
 
 
 def _nonce(number: int, last: bool) -> bytes:

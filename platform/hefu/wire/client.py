@@ -67,7 +67,7 @@ class SignedClient:
     def post(
         self, recipient: str, path: str, content: Any = None, *, timeout_seconds: float | None = None
     ) -> Any:
-        """POST bytes as they are, or anything else as JSON.
+        """POST bytes as they are, nothing for None, or anything else as JSON.
 
         returns  the answer's JSON, or its bytes where it is not JSON, or None where it is empty
         raises   PeerUnreachable · PeerRefused · AcknowledgementInvalid
@@ -75,7 +75,7 @@ class SignedClient:
         if isinstance(content, bytes | bytearray):
             body, kind = bytes(content), "application/octet-stream"
         else:
-            body, kind = orjson.dumps(content), "application/json"
+            body, kind = (b"" if content is None else orjson.dumps(content)), "application/json"
         return self._request("POST", recipient, path, None, body, {"content-type": kind}, timeout_seconds)
 
     def get(
@@ -195,7 +195,7 @@ def _read_answer(org_id: str, status: int, kind: str, answer: bytes) -> Any:
             content = orjson.loads(answer)
         except orjson.JSONDecodeError as error:
             raise AcknowledgementInvalid(org_id, "its body is not JSON") from error
-    if status < 400:
+    if status < 300:  # a redirect is refused, not followed: it would leave the pinned peer
         return content if answer else None
     said: Mapping[str, Any] = content if isinstance(content, dict) else {}
     message = str(said.get("message_en") or said.get("detail") or "")

@@ -9,7 +9,8 @@ signatures are not.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+import traceback
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 import orjson
@@ -93,20 +94,23 @@ class GuardMiddleware:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = _Answer()
+        answer = _Answer(lambda whole: self._send(scope, whole, send))
         try:
             body = await self._read_body(scope, receive)
             await self._admit(scope, body)
             await self.app(scope, _replay(body, receive), answer.take)
+            if not answer.sent:
+                raise RuntimeError("the application did not complete its answer")
         except _Disconnected:
             return
         except Refused as refusal:
-            answer = _Answer.error(refusal.status, refusal.code, refusal.message_zh, refusal.message_en)
             self._log(scope, refusal)
-        except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"])
-            answer = _Answer.error(500, "internal_error", "内部错误", "internal error")
-        await self._send(scope, answer, send)
+            await answer.fail(refusal.status, refusal.code, refusal.message_zh, refusal.message_en)
+        except Exception as error:
+            # the exception's text may quote the body, so only its kind and place are logged
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s %s failed: %s\n%s", scope["method"], scope["path"], type(error).__name__, frames)
+            await answer.fail(500, "internal_error", "内部错误", "internal error")
 
     async def _admit(self, scope: Scope, body: bytes) -> None:
         state = scope.setdefault("state", {})
@@ -142,7 +146,8 @@ class GuardMiddleware:
         )
         headers = [(name, value) for name, value in answer.headers if name.lower() not in _ANSWER_HEADERS]
         headers += [(name.encode(), value.encode("latin-1")) for name, value in signed.items()]
-        headers.append((b"content-length", str(len(answer.body)).encode()))
+        if answer.status not in (204, 304):
+            headers.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": bytes(answer.body)})
 
@@ -152,29 +157,39 @@ class GuardMiddleware:
 
 
 class _Answer:
-    """An application's answer, read whole."""
+    """An application's answer, read whole, then given to `send` at once (tasks after the answer do not delay it)."""
 
-    def __init__(self) -> None:
-        self.status = 500
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body = bytearray()
+    def __init__(self, send: Callable[[_Answer], Awaitable[None]]) -> None:
+        self._send = send
+        self.headers: list[tuple[bytes, bytes]]
+        self._clear()
+        self.sent = False
 
     async def take(self, message: Message) -> None:
         """Stands where the server's `send` would."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = list(message.get("headers", []))
-        elif message["type"] == "http.response.body":
+        elif message["type"] == "http.response.body" and not self.sent:
             self.body += message.get("body", b"")
+            if not message.get("more_body", False):
+                self.sent = True
+                await self._send(self)
 
-    @classmethod
-    def error(cls, status: int, code: str, message_zh: str, message_en: str) -> _Answer:
-        """An error in the form that all our services use."""
-        answer = cls()
-        answer.status = status
-        answer.headers = [(b"content-type", b"application/json")]
-        answer.body += orjson.dumps({"code": code, "message_zh": message_zh, "message_en": message_en})
-        return answer
+    async def fail(self, status: int, code: str, message_zh: str, message_en: str) -> None:
+        """Answer with an error in the form that all our services use, unless an answer went out already."""
+        if self.sent:
+            return
+        self._clear()
+        body = orjson.dumps({"code": code, "message_zh": message_zh, "message_en": message_en})
+        headers = [(b"content-type", b"application/json")]
+        await self.take({"type": "http.response.start", "status": status, "headers": headers})
+        await self.take({"type": "http.response.body", "body": body})
+
+    def _clear(self) -> None:
+        self.status = 500
+        self.headers = []
+        self.body = bytearray()
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
