@@ -53,7 +53,7 @@ def issue_certificate(
     sans        host names and IP addresses
     not_before  start of validity in UTC; five minutes ago by default
     """
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, org_id)])
+    subject = _subject(org_id)
     builder = _leaf(_builder(subject, ca_cert.subject, public_key, valid_days, not_before), org_id, sans)
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     return builder.add_extension(authority, critical=False).sign(ca_key, _hash(ca_key))
@@ -68,7 +68,7 @@ def self_signed(
     not_before: dt.datetime | None = None,
 ) -> x509.Certificate:
     """A leaf certificate signed by its own key: what a node serves until it is admitted."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, org_id)])
+    subject = _subject(org_id)
     return _leaf(_builder(subject, subject, key.public_key(), valid_days, not_before), org_id, sans).sign(
         key, _hash(key)
     )
@@ -126,11 +126,15 @@ def _builder(
     )
 
 
-def _leaf(builder: x509.CertificateBuilder, org_id: str, sans: Iterable[str]) -> x509.CertificateBuilder:
-    uri = f"hefu://{org_id}"
-    if not _ORG_URI.fullmatch(uri):
+def _subject(org_id: str) -> x509.Name:
+    if not _ORG_URI.fullmatch(f"hefu://{org_id}"):
         raise CertificateInvalid(f"{org_id!r} is not an organisation id")
-    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri), *map(_general_name, sans)]
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, org_id)])
+
+
+def _leaf(builder: x509.CertificateBuilder, org_id: str, sans: Iterable[str]) -> x509.CertificateBuilder:
+    uri = x509.UniformResourceIdentifier(f"hefu://{org_id}")
+    names: list[x509.GeneralName] = [uri, *map(_general_name, sans)]
     usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     return (
         builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
