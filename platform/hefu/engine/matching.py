@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hefu.engine.channel import ChannelSet
 from hefu.engine.errors import InputInvalid, PlanMismatch, TranscriptMismatch
+from hefu.engine.frames import as_view
 from hefu.engine.halves import Half
 from hefu.engine.join import Join, join
 from hefu.engine.permutation import permutation
@@ -148,7 +149,7 @@ def _finish(
 
 def _agree_on_join(session: Session, channels: ChannelSet, peer: str, found: Join) -> bytes:
     key = session.key(peer, _COMPARE, "join digest")
-    digest = hashlib.blake2b(found.partner.data.cast("B"), digest_size=32, key=key).digest()
+    digest = hashlib.blake2b(as_view(found.partner), digest_size=32, key=key).digest()
     theirs = np.empty(32, dtype=np.uint8)
     channels[peer].exchange(digest, theirs)
     if not hmac.compare_digest(digest, theirs.tobytes()):

@@ -16,6 +16,30 @@ from hefu.engine.kernels import kernel
 
 TOKEN_BYTES = 16
 _PERSON = b"hefu token v1"
+_0, _8 = np.uint64(0), np.uint64(8)
+
+
+@kernel
+def _load(data: NDArray[np.uint8], start: np.uint64, count: np.uint64) -> np.uint64:
+    """Up to 8 bytes as one little-endian word. The full case is written out: it becomes one load."""
+    if count == _8:
+        return (
+            np.uint64(data[start])
+            | np.uint64(data[start + np.uint64(1)]) << _8
+            | np.uint64(data[start + np.uint64(2)]) << np.uint64(16)
+            | np.uint64(data[start + np.uint64(3)]) << np.uint64(24)
+            | np.uint64(data[start + np.uint64(4)]) << np.uint64(32)
+            | np.uint64(data[start + np.uint64(5)]) << np.uint64(40)
+            | np.uint64(data[start + np.uint64(6)]) << np.uint64(48)
+            | np.uint64(data[start + np.uint64(7)]) << np.uint64(56)
+        )
+    word = _0
+    shift = _0
+    for _ in range(count):
+        word |= np.uint64(data[start]) << shift
+        start += np.uint64(1)
+        shift += _8
+    return word
 
 
 @kernel
@@ -32,21 +56,24 @@ def _tokens(
     for i in range(len(occurrence)):
         for k in range(8):
             h[k] = states[which[i], k]
-        for k in range(16):
-            m[k] = np.uint64(0)
+        at = np.uint64(offsets[i])
+        stop = np.uint64(offsets[i + 1])
         m[0] = np.uint64(occurrence[i])
-        place = 8  # within the block
-        absorbed = BLOCK_BYTES
-        for at in range(offsets[i], offsets[i + 1]):
-            if place == BLOCK_BYTES:
-                absorbed += BLOCK_BYTES
-                compress(h, m, np.uint64(absorbed), False)
-                for k in range(16):
-                    m[k] = np.uint64(0)
-                place = 0
-            m[place >> 3] |= np.uint64(data[at]) << np.uint64((place & 7) << 3)
-            place += 1
-        compress(h, m, np.uint64(absorbed + place), True)
+        filled = 1  # words of the block
+        total = np.uint64(BLOCK_BYTES) + _8 + (stop - at)
+        absorbed = np.uint64(BLOCK_BYTES)
+        while at < stop:
+            if filled == 16:
+                absorbed += np.uint64(BLOCK_BYTES)
+                compress(h, m, absorbed, False)
+                filled = 0
+            count = min(stop - at, _8)
+            m[filled] = _load(data, at, count)
+            at += count
+            filled += 1
+        for k in range(filled, 16):
+            m[k] = _0
+        compress(h, m, total, True)
         out[i, 0] = h[0]
         out[i, 1] = h[1]
 
