@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from hefu.domain.identity import uscc_check_character
@@ -23,8 +25,7 @@ TYPES = ("LOAN", "REPAY", "INTEREST", "FEE", "REFUND")
 BANK_TYPE_CODES = {"4101": "LOAN", "4102": "REPAY", "4103": "INTEREST", "4104": "FEE", "4105": "REFUND"}
 """A bank's own type codes, written when `bank_types` is set: the contract's `type_codes` for it."""
 
-_ID_WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2))
-_FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
+_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +134,15 @@ def write_samples(
 
 def id_number(first17: str) -> str:
     """An 18-character ID number from its first 17 digits (check character ISO 7064 MOD 11-2)."""
-    total = int((np.array([int(c) for c in first17]) * _ID_WEIGHTS).sum())
-    return first17 + "10X98765432"[total % 11]
+    return first17 + "10X98765432"[sum(int(c) * w for c, w in zip(first17, _ID_WEIGHTS, strict=True)) % 11]
 
 
 def _parties(rng: np.random.Generator, n: int) -> list[str]:
     """Nine persons for every organisation."""
-    births = (datetime(1950, 1, 1) + timedelta(days=int(d)) for d in rng.integers(0, 20_000, n))
-    tails = rng.integers(0, 10**6, n)
+    births = (date(1950, 1, 1) + timedelta(days=d) for d in rng.integers(0, 20_000, n).tolist())
+    tails = rng.integers(0, 10**6, n).tolist()
     return [
-        _credit_code(int(tail))
+        _credit_code(tail)
         if i % 10 == 9
         else id_number(f"99{tail % 100:02d}{tail // 100 % 100:02d}{birth:%Y%m%d}{tail % 1000:03d}")
         for i, (birth, tail) in enumerate(zip(births, tails, strict=True))
@@ -150,7 +150,7 @@ def _parties(rng: np.random.Generator, n: int) -> list[str]:
 
 
 def _credit_code(tail: int) -> str:
-    first17 = f"91990000{tail:06d}MA" + "3"
+    first17 = f"91990000{tail:06d}MA3"
     return first17 + uscc_check_character(first17)
 
 
@@ -213,52 +213,48 @@ def _write(
     """One owner's file, in the shapes that real files have; `named` adds a bank's column `institution`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     types = tuple(BANK_TYPE_CODES) if is_bank and bank_types else TYPES
-    cents = (pairs.bank_cents if is_bank else pairs.cents)[chosen]
-    midnight = datetime(day.year, day.month, day.day)
-    oddity = np.where(rng.random(len(chosen)) < 0.02, rng.integers(1, 9, len(chosen)), 0)
-    picked = zip(
-        pairs.serial[chosen].tolist(),
-        pairs.kind[chosen].tolist(),
-        cents.tolist(),
-        pairs.party[chosen].tolist(),
-        pairs.second[chosen].tolist(),
-        pairs.institution[chosen].tolist(),
-        oddity.tolist(),
-        strict=True,
+    odd = np.where(rng.random(len(chosen)) < 0.02, rng.integers(1, 9, len(chosen)), 0)
+    picked = pa.table(
+        {
+            "odd": odd,
+            "number": pairs.serial[chosen],
+            "business": pa.array(types).take(pa.array(pairs.kind[chosen])),
+            "cents": (pairs.bank_cents if is_bank else pairs.cents)[chosen],
+            "who": pa.array(parties).take(pa.array(pairs.party[chosen])),
+            "second": pairs.second[chosen],
+            "institution": pa.array(named or [""]).take(pa.array(pairs.institution[chosen] * bool(named))),
+        }
     )
-    clock = [f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}" for s in range(86_400)]
-    stem, local, offset = f"00{day:%y%m%d}", f"{day}T", "+08:00" if is_bank else ""
-    lines = [",".join(HEADER if named is None else (*HEADER, "institution"))]
-    for number, kind, amount, party, second, institution, odd in picked:
-        serial, business, who = f"{stem}{number:09d}", types[kind], parties[party]
-        yuan = f"{'-' if amount < 0 else ''}{abs(amount) // 100}.{abs(amount) % 100:02d}"
-        when = f"{local}{clock[second]}{offset}"
-        if odd:
-            serial, business, yuan, who, when = _odd(odd, serial, business, yuan, who, when, midnight, second)
-        tail = "" if named is None else f",{named[institution]}"
-        lines.append(f"{serial},{business},{yuan},{who},{when}{tail}")
-    path.write_text("\n".join([*lines, ""]), encoding="utf-8", newline="")
+    with duckdb.connect(":memory:") as connection:
+        connection.register("picked", picked)
+        query = _SHAPES.format(day=day, stem=f"00{day:%y%m%d}", offset="+08:00" if is_bank else "")
+        columns = ", ".join(HEADER if named is None else (*HEADER, "institution"))
+        target = str(path).replace("'", "''")
+        connection.execute(f"COPY (SELECT {columns} FROM ({query})) TO '{target}' (FORMAT csv, HEADER)")  # noqa: S608
 
 
-def _odd(
-    odd: int, serial: str, business: str, yuan: str, who: str, when: str, midnight: datetime, second: int
-) -> tuple[str, str, str, str, str]:
-    """The same row as people and programs write it: full-width digits, spaces, commas, signs, other offsets, dates alone."""
-    if odd == 1:
-        serial = serial.translate(_FULL_WIDTH)
-    elif odd == 2:
-        serial, who = f" {serial} ", f"{who[:6]} {who[6:]}"
-    elif odd == 3:
-        sign, digits = ("-", yuan[1:]) if yuan.startswith("-") else ("", yuan)
-        yuan = f'"{sign}{int(digits[:-3]):,}{digits[-3:]}"'
-    elif odd == 4:
-        yuan = f"¥{yuan}"
-    elif odd == 5:
-        yuan = yuan.translate(_FULL_WIDTH)
-    elif odd == 6:
-        when = f"{midnight + timedelta(seconds=second - 8 * 3600):%Y-%m-%d %H:%M:%S}Z"
-    elif odd == 7:
-        when = f"{midnight:%Y-%m-%d}"
-    else:
-        business, who = business.lower(), who.lower()
-    return serial, business, yuan, who, when
+# The same values as people and programs write them: full-width digits, spaces, commas, signs, other offsets, dates alone.
+_SHAPES = """
+SELECT
+    CASE odd WHEN 1 THEN translate(number, '0123456789', '０１２３４５６７８９') WHEN 2 THEN ' ' || number || ' ' ELSE number END AS serial,
+    CASE odd WHEN 8 THEN lower(business) ELSE business END AS type,
+    CASE odd
+        WHEN 3 THEN sign || format('{{:,}}', abs(cents) // 100) || fraction
+        WHEN 4 THEN '¥' || sign || whole || fraction
+        WHEN 5 THEN translate(sign || whole || fraction, '0123456789.-', '０１２３４５６７８９．－')
+        ELSE sign || whole || fraction END AS amount,
+    CASE odd WHEN 2 THEN left(who, 6) || ' ' || substr(who, 7) WHEN 8 THEN lower(who) ELSE who END AS party_id,
+    CASE odd
+        WHEN 6 THEN strftime(moment - INTERVAL 8 HOUR, '%Y-%m-%d %H:%M:%SZ')
+        WHEN 7 THEN '{day}'
+        ELSE strftime(moment, '%Y-%m-%dT%H:%M:%S{offset}') END AS occurred_at,
+    institution
+FROM (
+    SELECT * REPLACE ('{stem}' || lpad(CAST(number AS VARCHAR), 9, '0') AS number),
+        CASE WHEN cents < 0 THEN '-' ELSE '' END AS sign,
+        CAST(abs(cents) // 100 AS VARCHAR) AS whole,
+        '.' || lpad(CAST(abs(cents) % 100 AS VARCHAR), 2, '0') AS fraction,
+        TIMESTAMP '{day} 00:00:00' + to_seconds(second) AS moment
+    FROM picked
+)
+"""
