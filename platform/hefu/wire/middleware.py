@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hefu.wire.errors import Refused
 from hefu.wire.guard import Guard
-from hefu.wire.signing import SIGNED_HEADERS, VerifiedRequest, sign_response
+from hefu.wire.signing import MAX_FIELD_CHARACTERS, SIGNED_HEADERS, VerifiedRequest, sign_response
 
 log = logging.getLogger("hefu.wire")
 
@@ -135,13 +135,12 @@ class GuardMiddleware:
                 return bytes(body)
 
     async def _send(self, scope: Scope, answer: _Answer, send: Send) -> None:
-        signatures = Request(scope).headers.getlist("signature")
         signed = sign_response(
             answer.status,
             bytes(answer.body),
             sender=self.own_id,
             key=self.identity_key,
-            request_signature=signatures[0] if len(signatures) == 1 else None,
+            request_signature=_binding(scope),
             created=int(self.guard.clock().timestamp()),
         )
         headers = [(name, value) for name, value in answer.headers if name.lower() not in _ANSWER_HEADERS]
@@ -190,6 +189,13 @@ class _Answer:
         self.status = 500
         self.headers = []
         self.body = bytearray()
+
+
+def _binding(scope: Scope) -> str | None:
+    """The request's Signature field, where it is one that an answer can be bound to."""
+    fields = Request(scope).headers.getlist("signature")
+    bindable = len(fields) == 1 and len(fields[0]) <= MAX_FIELD_CHARACTERS and fields[0].isascii()
+    return fields[0] if bindable and fields[0].isprintable() else None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

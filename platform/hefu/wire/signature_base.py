@@ -112,12 +112,12 @@ def signature_base(components: Iterable[tuple[str, str]], inner: str) -> bytes:
     """The bytes that are signed (RFC 9421, section 2.5).
 
     components  (identifier as in the field, value); no value may hold a line break
-    raises      SignatureRefused when one does: it could pass for another component
+    raises      SignatureRefused when one does (it could pass for another component) or is not ASCII
     """
-    lines = [f"{identifier}: {value}" for identifier, value in components]
-    if any("\n" in line or "\r" in line for line in lines):
-        raise SignatureRefused("signature_invalid", "a component holds a line break")
-    return "\n".join([*lines, f'"@signature-params": {inner}']).encode("latin-1", "strict")
+    lines = [*(f"{identifier}: {value}" for identifier, value in components), f'"@signature-params": {inner}']
+    if any(not line.isascii() or "\n" in line or "\r" in line for line in lines):
+        raise SignatureRefused("signature_invalid", "a component holds a line break, or is not ASCII")
+    return "\n".join(lines).encode("ascii")
 
 
 def content_digest(body: bytes) -> str:

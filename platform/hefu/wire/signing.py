@@ -264,7 +264,7 @@ def _verify(
     try:
         base = signature_base([(name, values[name]) for name in components], found.inner)
         public_key.verify(signature, base)
-    except (InvalidSignature, UnicodeEncodeError) as error:
+    except InvalidSignature as error:
         raise SignatureRefused("signature_invalid", "the signature does not verify") from error
 
 
