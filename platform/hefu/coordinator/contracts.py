@@ -181,6 +181,16 @@ def active(session: Session, contract_id: str) -> tuple[ContractRow, Contract]:
     )
 
 
+def newest(session: Session, contract_id: str) -> tuple[ContractRow, Contract]:
+    """The newest version, whatever its state. Raises Refusal 404."""
+    row = session.exec(
+        select(ContractRow).where(ContractRow.contract_id == contract_id).order_by(ContractRow.version.desc())  # type: ignore[attr-defined]  # a column
+    ).first()
+    if row is None:
+        raise not_found(f"合约 {contract_id}", f"contract {contract_id}")
+    return row, Contract.from_bytes(row.document)
+
+
 def load(session: Session, digest: str) -> tuple[ContractRow, Contract]:
     """One version. Raises Refusal 404."""
     row = session.get(ContractRow, digest)

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from hefu_ledger.sequencer import KeyEntry
+from hefu_ledger.keys import KeyEntry, KeyList
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
@@ -36,16 +36,15 @@ class Directory:
 
     def __init__(self, engine: Engine, coordinator_key: Ed25519PublicKey) -> None:
         self._engine = engine
-        self._own = KeyEntry(actor="coordinator", public_key=coordinator_key, valid=True)
-        self._own_id = key_id(coordinator_key)
+        self._own = KeyEntry(actor="coordinator", public_key=coordinator_key)
         self._lock = threading.Lock()
         self._by_org: dict[str, Registered] = {}
-        self._keys: dict[str, KeyEntry] = {}
+        self._keys = KeyList([self._own])
 
     def load(self) -> None:
         """Read the registry: per organisation the newest application that was not refused."""
         by_org: dict[str, Registered] = {}
-        keys = {self._own_id: self._own}
+        keys = KeyList([self._own])
         with Session(self._engine) as session:
             for row in session.exec(select(ApplicationRow).order_by(ApplicationRow.created_at)):  # type: ignore[arg-type]  # a column, at class level
                 if row.state == "refused":
@@ -53,7 +52,7 @@ class Directory:
                 application = read_application(row.envelope)
                 key = load_public_ed25519(row.identity_key)
                 by_org[row.org_id] = Registered(application, row.digest, row.state, row.standing, row.certificate, key)
-                keys[row.key_id] = KeyEntry(actor=row.org_id, public_key=key, valid=row.standing != "revoked")
+                keys.add(KeyEntry(actor=row.org_id, public_key=key, valid=row.standing != "revoked"))
         with self._lock:
             self._by_org, self._keys = by_org, keys
 
@@ -70,10 +69,10 @@ class Directory:
         with self._lock:
             return dict(self._by_org)
 
-    def resolve_key(self, claimed: str) -> KeyEntry | None:
-        """The actor to whom a key belongs, for the ledger."""
+    def ledger_keys(self) -> KeyList:
+        """Whose signature the ledger accepts: the coordinator's and those of the registry."""
         with self._lock:
-            return self._keys.get(claimed)
+            return self._keys
 
     def lookup(self, sender: str, claimed_key_id: str) -> Sender | None:
         """`SenderDirectory` of the wire guard."""
@@ -99,11 +98,11 @@ class Directory:
 
 
 class LedgerKeys:
-    """`KeyDirectory` of the sequencer over the registry."""
+    """`KeyDirectory` of the sequencer: always the registry of this moment."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
     def resolve(self, key_id: str) -> KeyEntry | None:
         """The actor to whom a key belongs."""
-        return self._directory.resolve_key(key_id)
+        return self._directory.ledger_keys().resolve(key_id)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cryptography.x509 import load_pem_x509_certificate
 from sqlmodel import select
 
 from hefu.coordinator.context import CoordinatorContext
 from hefu.domain.identity import ADMISSION_TYPE, REVIEW_TYPE, STANDING_TYPE, Admission, Review, Role, StandingNotice
-from hefu.keys.certificates import issue_certificate, to_pem
+from hefu.keys.certificates import issue_certificate, load_certificate, to_pem
 from hefu.keys.public import key_id, load_public_ed25519, spki_digest
 from hefu.store.base import now
 from hefu.store.coordinator_tables import ApplicationRow, StandingRow
@@ -21,10 +20,15 @@ from hefu.store.signed import decode_envelope, encode_envelope, read_application
 from hefu.wire.refusal import Refusal, not_found
 
 
-def submit(ctx: CoordinatorContext, envelope: str) -> dict[str, Any]:
-    """Keep a self-signed application. The same one again is no change; another of an admitted organisation is refused."""
+def submit(ctx: CoordinatorContext, envelope: str, certificate: str) -> dict[str, Any]:
+    """Keep a self-signed application. The same one again is no change; another of the same organisation is refused.
+
+    certificate  the applicant's self-signed certificate (PEM): carries the TLS key whose digest the application names
+    """
     opened = decode_envelope(envelope)
     application = read_application(opened)
+    if spki_digest(load_certificate(certificate)) != application.keys.tls_spki:
+        raise Refusal(422, "key_mismatch", "TLS公钥与申请不符", "the TLS key is not the one applied for", party=application.org_id)
     with ctx.session() as session:
         if session.get(ApplicationRow, application.digest) is None:
             held = session.exec(
@@ -48,6 +52,7 @@ def submit(ctx: CoordinatorContext, envelope: str) -> dict[str, Any]:
                     envelope=opened.to_bytes(),
                     identity_key=application.keys.identity,
                     key_id=key_id(load_public_ed25519(application.keys.identity)),
+                    certificate=certificate,
                     created_at=now(),
                 )
             )
@@ -94,15 +99,11 @@ def admit(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> N
             )
         application = read_application(row.envelope)
         row.admission, row.state = decode_envelope(envelope).to_bytes(), "admitted"
-        if row.certificate is None:
-            raise Refusal(409, "no_key", "申请方尚未提交TLS公钥", "the applicant has not sent its TLS key yet", party=row.org_id)
-        if spki_digest(load_pem_x509_certificate(row.certificate.encode()).public_key()) != application.keys.tls_spki:  # type: ignore[arg-type]  # an EC key
-            raise Refusal(409, "key_mismatch", "TLS公钥与申请不符", "the TLS key is not the one applied for", party=row.org_id)
-        own = load_pem_x509_certificate(row.certificate.encode())
+        offered = load_certificate(row.certificate or "")
         issued = issue_certificate(
             ctx.ca_certificate,
             ctx.ca_key,
-            own.public_key(),  # type: ignore[arg-type]  # checked above: the key applied for
+            offered.public_key(),  # type: ignore[arg-type]  # checked at submission: the key applied for
             row.org_id,
             sans=(application.channel_host, application.url.split("//")[1].rsplit(":", 1)[0]),
             valid_days=397,
@@ -115,21 +116,6 @@ def admit(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> N
             {"org": row.org_id, "application": digest, "spki": application.keys.tls_spki},
         )
         session.commit()
-    ctx.directory.load()
-
-
-def offer_key(ctx: CoordinatorContext, digest: str, certificate: str) -> None:
-    """Take the applicant's self-signed certificate: it carries the TLS key whose digest the application names."""
-    with ctx.session() as session:
-        row = _row(session.get(ApplicationRow, digest))
-        application = read_application(row.envelope)
-        offered = load_pem_x509_certificate(certificate.encode())
-        if spki_digest(offered.public_key()) != application.keys.tls_spki:  # type: ignore[arg-type]  # any key kind may be offered
-            raise Refusal(422, "key_mismatch", "TLS公钥与申请不符", "the TLS key is not the one applied for", party=row.org_id)
-        if row.certificate is None:
-            row.certificate = certificate
-            session.add(row)
-            session.commit()
     ctx.directory.load()
 
 
