@@ -190,7 +190,7 @@ class SignedClient:
 def _read_answer(org_id: str, status: int, kind: str, answer: bytes) -> Any:
     """The content of a verified answer."""
     content: Any = answer
-    if kind.split(";")[0].strip() == "application/json":
+    if answer and kind.split(";")[0].strip() == "application/json":
         try:
             content = orjson.loads(answer)
         except orjson.JSONDecodeError as error:
