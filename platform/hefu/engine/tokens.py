@@ -6,6 +6,7 @@ words. Equal rows get equal tokens, whoever makes them; without K a token is as 
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,7 @@ def tokens(
     raises       InputInvalid when shapes don't fit or a key is missing
     """
     n = len(occurrence)
+    key_offsets, key_data = _plain(key_offsets, np.int64), _plain(key_data, np.uint8)
     if len(key_offsets) != n + 1 or len(institution) != n:
         raise InputInvalid("offsets, occurrences and institutions differ in length")
     if n and (
@@ -112,8 +114,13 @@ def tokens(
     which = np.minimum(np.searchsorted(table, institution), len(table) - 1)
     if np.any(table[which] != institution):
         raise InputInvalid("a row belongs to an institution whose key we don't hold")
-    _tokens(key_offsets, key_data, occurrence, states, which.astype(np.int32), result)
+    _tokens(key_offsets, key_data, _plain(occurrence, np.uint32), states, which.astype(np.int32), result)
     return result
+
+
+def _plain(array: NDArray[Any], dtype: type[Any]) -> NDArray[Any]:
+    """Contiguous and writeable, copied only where it isn't: every other kind of array would be compiled for anew."""
+    return np.require(array, dtype=dtype, requirements=["C", "W"])
 
 
 def token_plain(key: bytes, match_key: bytes, occurrence: int) -> tuple[int, int]:
