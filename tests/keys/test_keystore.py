@@ -77,6 +77,12 @@ def test_missing_keys(tmp_path: Path) -> None:
         keystore.open_keys(tmp_path, PASSPHRASE)
 
 
+def test_a_folder_in_the_keys_place(tmp_path: Path) -> None:
+    (tmp_path / keystore.KEY_FILE).mkdir()
+    with pytest.raises(KeyFileDamaged, match="cannot be read"):
+        keystore.open_keys(tmp_path, PASSPHRASE)
+
+
 def test_every_altered_byte_is_caught(tmp_path: Path, quick: None) -> None:
     path = tmp_path / "log.key"
     keystore.create_signing_key(path, PASSPHRASE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
+import json
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -173,6 +174,18 @@ def test_garbage_is_refused_as_such(garbage: bytes) -> None:
             _open(blob)
         with pytest.raises(SealInvalid):
             read_header(blob)
+
+
+@pytest.mark.parametrize(
+    "change", [{"attempt": "1"}, {"attempt": True}, {"attempt": 1.0}, {"job": 1}, {"job": []}]
+)
+def test_a_header_of_other_types_is_refused(change: dict[str, object]) -> None:
+    blob, old = _seal(), HEADER.to_bytes()
+    new = json.dumps({**dataclasses.asdict(HEADER), **change}).encode()
+    forged = blob[:8] + len(new).to_bytes(4, "big") + new + blob[12 + len(old) :]
+    for read in (read_header, _open):
+        with pytest.raises(SealInvalid):
+            read(forged)
 
 
 # A second, plain implementation of RFC 9180's base mode with DHKEM(X25519, HKDF-SHA256) and HKDF-SHA256.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import socket
@@ -18,11 +19,14 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     generate_private_key,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from hefu.keys import tls
 from hefu.keys.certificates import SigningKey
 from hefu.keys.errors import CertificateInvalid, KeyMismatch, KeysError
 from hefu.keys.tls import spki_digest, to_pem
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @dataclass(frozen=True)
@@ -313,3 +317,15 @@ def test_a_certificate_without_or_with_two_organisations_names_none() -> None:
 def test_the_digest_is_that_of_the_public_key() -> None:
     assert spki_digest(BANK.certificate) == spki_digest(BANK.key) == spki_digest(BANK.key.public_key())
     assert len(spki_digest(BANK.key)) == 64
+
+
+@given(st.data())
+def test_a_damaged_certificate_leaves_as_our_own_error(data: st.DataObject) -> None:
+    der = bytearray(BANK.certificate.public_bytes(Encoding.DER))
+    for _ in range(data.draw(st.integers(1, 3))):
+        der[data.draw(st.integers(0, len(der) - 1))] ^= data.draw(st.integers(1, 255))
+    pem = ssl.DER_cert_to_PEM_cert(bytes(der))
+    with contextlib.suppress(CertificateInvalid):  # anything else would be a stray error
+        certificate = tls.load_certificate(pem)
+        tls.verify_pin(certificate, BANK.spki, "bank")
+        assert spki_digest(certificate) == BANK.spki

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -22,6 +23,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hefu.keys.errors import CertificateInvalid
 
 SigningKey = Ed25519PrivateKey | EllipticCurvePrivateKey
+UNREADABLE = (  # what the parser raises on a certificate that is not well formed
+    ValueError,
+    TypeError,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
 _ORG_URI = re.compile(r"hefu://([a-z][a-z0-9-]{1,31})")
 _BACKDATE = dt.timedelta(minutes=5)  # clocks of organisations differ a little
 
@@ -82,7 +92,7 @@ def org_of(certificate: x509.Certificate) -> str:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError) as error:
+    except UNREADABLE as error:
         raise CertificateInvalid("it names no organisation") from error
     match = _ORG_URI.fullmatch(uris[0]) if len(uris) == 1 else None
     if match is None:
@@ -97,7 +107,7 @@ def load_certificate(pem: str | bytes) -> x509.Certificate:
     """
     try:
         return x509.load_pem_x509_certificate(pem.encode() if isinstance(pem, str) else pem)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise CertificateInvalid("it cannot be read") from error
 
 

@@ -99,6 +99,8 @@ def read_sealed_file(path: Path, kind: str, passphrase: bytes) -> bytes:
             data = stream.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
         raise KeyFileMissing(path) from error
+    except OSError as error:
+        raise KeyFileDamaged(path, f"cannot be read ({error.strerror})") from error
     line, newline, sealed = data.partition(b"\n")
     try:
         header = json.loads(line)

@@ -173,6 +173,9 @@ def _parse_header(head: bytes) -> SealHeader:
         header = SealHeader(**json.loads(head))
     except (ValueError, TypeError, RecursionError) as error:
         raise SealInvalid("format", "has a header that cannot be read") from error
+    for name, value in dataclasses.asdict(header).items():
+        if type(value) is not (int if name == "attempt" else str):
+            raise SealInvalid("format", f"has a header whose {name} is of another type")
     return header
 
 

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hefu.keys.certificates import (
+    UNREADABLE,
     create_ca,
     issue_certificate,
     load_certificate,
@@ -123,7 +124,7 @@ def verify_peer(connection: ssl.SSLSocket | ssl.SSLObject, pins: Mapping[str, st
         raise CertificateInvalid("the peer showed none")
     try:
         certificate = x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise CertificateInvalid("the peer's cannot be read") from error
     org_id = org_of(certificate)
     if org_id not in pins:
@@ -143,7 +144,7 @@ def verify_pin(certificate: x509.Certificate, pin_spki: str, org_id: str) -> Non
         raise CertificateInvalid(f"it is not {org_id}'s")
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError) as error:
+    except UNREADABLE as error:
         raise CertificateInvalid("it does not say that it is a leaf") from error
     if constraints.ca:
         raise CertificateInvalid("it may issue certificates; a leaf is expected")
@@ -153,7 +154,7 @@ def spki_digest_of(certificate: x509.Certificate) -> str:
     """`spki_digest`, with an unreadable key reported as CertificateInvalid."""
     try:
         return spki_digest(certificate)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (*UNREADABLE, AttributeError) as error:
         raise CertificateInvalid("its key cannot be read") from error
 
 

@@ -174,11 +174,12 @@ class SignedClient:
             raise PeerUnreachable(peer.org_id, "its address is not https")
         try:
             context = pinned_client_context(peer.certificate_pem, pin_spki=peer.spki, org_id=peer.org_id)
-        except KeysError as error:
+            base_url = httpx.URL(peer.url)
+        except (KeysError, httpx.InvalidURL) as error:
             raise PeerUnreachable(peer.org_id, str(error)) from error
         limits = httpx.Limits(max_connections=16, keepalive_expiry=_KEEPALIVE_SECONDS)
         return httpx.Client(
-            base_url=peer.url,
+            base_url=base_url,
             verify=context,
             trust_env=False,
             timeout=self._timeout,
