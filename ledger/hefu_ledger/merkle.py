@@ -53,6 +53,11 @@ class Frontier:
             result = node_hash(peak, result)
         return result
 
+    def peaks(self) -> list[tuple[int, bytes]]:
+        """The complete subtrees from the left: (number of leaves, root)."""
+        counts = [1 << bit for bit in reversed(range(self.size.bit_length())) if self.size >> bit & 1]
+        return list(zip(counts, self._peaks, strict=True))
+
     def copy(self) -> "Frontier":
         """An independent copy."""
         other = Frontier()
