@@ -21,7 +21,7 @@ from hefu.domain.dataset import DataSet
 from hefu.node.sources.columns import map_columns
 from hefu.node.sources.engine import Workbench, open_workbench
 from hefu.node.sources.errors import AmountOverflow, FileUnreadable, MappingMissing
-from hefu.node.sources.parsing import PROBLEM_FIELDS, create_parsed, read_rejects
+from hefu.node.sources.parsing import PROBLEM_FIELDS, create_parsed, party_flags, read_rejects
 from hefu.node.sources.readers import Source, open_source
 from hefu.node.sources.rejects import Rejects
 
@@ -153,9 +153,10 @@ def _collect(
 ) -> PreparedRows:
     implied = institutions.index(owner) if side == "institution" else 0
     parts = [_KEY_COLUMNS[key] for key in _KEY_ORDER if key in parameters.match_keys]
-    key = " || ".join(
-        "'10:' || CAST(day AS VARCHAR)" if part == "day" else f"strlen({part}) || ':' || {part}"
-        for part in parts
+    key = (
+        "concat("
+        + ", ".join("'10:', day" if part == "day" else f"strlen({part}), ':', {part}" for part in parts)
+        + ")"
     )
     institution = (
         "institution"
@@ -177,17 +178,16 @@ def _collect(
         ).to_arrow_table()
     rows = _owner_rows(table, owner, side, batch)
     own = ~rows.transit
-    rejected, flagged = bench.connection.execute(
-        f"SELECT count(*) FILTER (bad AND (day IS NULL OR day = DATE '{day}')), "  # noqa: S608
-        f"count(*) FILTER (ok AND party_state <> 0 AND day = DATE '{day}') FROM parsed"
-    ).fetchall()[0]
+    rejected = bench.connection.execute(
+        f"SELECT count(*) FROM parsed WHERE bad AND (day IS NULL OR day = DATE '{day}')"  # noqa: S608
+    ).fetchall()[0][0]
     fields = [columns[f][1] if f in columns else "" for f in PROBLEM_FIELDS]
     totals = ControlTotals(
         rows=int(own.sum()) if groups is None else len(groups.row),
         amount_cents=_exact_sum(rows.amount_cents[own]),
         rejected=int(rejected),
         transit=int(rows.transit.sum()),
-        flagged=int(flagged),
+        flagged=party_flags(bench).get(day, 0),
     )
     return PreparedRows(rows, totals, read_rejects(bench, name, fields, day), groups)
 

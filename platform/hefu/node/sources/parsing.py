@@ -16,7 +16,7 @@ import numpy as np
 
 from hefu.node.sources import expressions as sql
 from hefu.node.sources.engine import Workbench
-from hefu.node.sources.party import BAD_CHECKSUM, UNKNOWN_FORM, party_state, party_text
+from hefu.node.sources.party import BAD_CHECKSUM, UNKNOWN_FORM, VALID, party_state, party_text
 from hefu.node.sources.readers import Opened
 from hefu.node.sources.rejects import REASON_NUMBER, Rejects
 
@@ -72,7 +72,7 @@ def create_parsed(
         "CREATE OR REPLACE TEMP TABLE parsed AS "  # noqa: S608  expressions are ours, texts are quoted
         f"SELECT * EXCLUDE (bad), bad, NOT bad AND {within} AS ok FROM (SELECT *, {bad} AS bad FROM ("
         f"SELECT row_number, day, cents, serial, type, party_id, institution, party_state, {problems} FROM ("
-        f"SELECT *, {party_state('party_id')} AS party_state FROM ("
+        f"SELECT *, {party_state('party_id') if strict_party else VALID} AS party_state FROM ("
         f"SELECT {values} FROM (SELECT row_number, surplus, {texts} FROM {opened.view}) "
         "LEFT JOIN type_table ON own_type = type_table.name "
         "LEFT JOIN institution_table ON own_institution = institution_table.name"
@@ -127,6 +127,17 @@ def _create_lookup(bench: Workbench, name: str, table: Mapping[str, str | int], 
     bench.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} (name VARCHAR PRIMARY KEY, value {kind})")
     if table:
         bench.connection.executemany(f"INSERT INTO {name} VALUES (?, ?)", [[k, v] for k, v in table.items()])  # noqa: S608
+
+
+def party_flags(bench: Workbench) -> dict[date, int]:
+    """Day -> readable rows whose party id has a wrong check character or an unknown form."""
+    found = bench.connection.execute(
+        "SELECT day, CAST(sum(n) AS BIGINT) FROM ("  # noqa: S608
+        f"SELECT day, n, {party_state('party_id')} AS state FROM ("
+        "SELECT party_id, day, count(*) AS n FROM parsed WHERE NOT bad GROUP BY party_id, day)) "
+        f"WHERE state <> {VALID} GROUP BY day"
+    ).fetchall()
+    return {day: int(rows) for day, rows in found}
 
 
 def read_rejects(bench: Workbench, name: str, fields: list[str], day: date | None) -> Rejects:

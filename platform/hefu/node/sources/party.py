@@ -20,7 +20,9 @@ VALID, BAD_CHECKSUM, UNKNOWN_FORM = 0, 1, 2
 
 def _digits(number: str, weights: tuple[int, ...]) -> str:
     """Weighted sum of the digits of a BIGINT, the last weight for the last digit."""
-    terms = (f"({number} // {10**i}) % 10 * {w}" for i, w in enumerate(reversed(weights)))
+    # Digit i is N // 10^i - 10 * (N // 10^(i+1)): gathering the terms spares the remainders.
+    backwards = (0, *reversed(weights))
+    terms = (f"({number} // {10**i}) * {backwards[i + 1] - 10 * backwards[i]}" for i in range(len(weights)))
     return " + ".join(terms)
 
 

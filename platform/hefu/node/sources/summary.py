@@ -12,7 +12,7 @@ from hefu.domain.dataset import DataSet
 from hefu.node.sources.canonical import ControlTotals
 from hefu.node.sources.columns import map_columns
 from hefu.node.sources.engine import open_workbench
-from hefu.node.sources.parsing import PROBLEM_FIELDS, create_parsed, read_rejects
+from hefu.node.sources.parsing import PROBLEM_FIELDS, create_parsed, party_flags, read_rejects
 from hefu.node.sources.readers import Source, open_source
 from hefu.node.sources.rejects import Rejects
 
@@ -54,14 +54,17 @@ def summarise(
             days=None,
         )
         found = bench.connection.execute(
-            "SELECT day, count(*) FILTER (NOT bad), coalesce(sum(cents) FILTER (NOT bad), 0), count(*) FILTER (bad), "
-            "count(*) FILTER (NOT bad AND party_state <> 0) FROM parsed GROUP BY day ORDER BY day"
+            "SELECT day, count(*) FILTER (NOT bad), coalesce(sum(cents) FILTER (NOT bad), 0), count(*) FILTER (bad) "
+            "FROM parsed GROUP BY day ORDER BY day"
         ).fetchall()
+        flags = party_flags(bench)
         fields = [mapped[f][1] if f in mapped else "" for f in PROBLEM_FIELDS]
         rejects = read_rejects(bench, opened.name, fields, None)
     days = {
-        day: ControlTotals(rows=rows, amount_cents=int(cents), rejected=rejected, transit=0, flagged=flagged)
-        for day, rows, cents, rejected, flagged in found
+        day: ControlTotals(
+            rows=rows, amount_cents=int(cents), rejected=rejected, transit=0, flagged=flags.get(day, 0)
+        )
+        for day, rows, cents, rejected in found
         if day is not None
     }
     return FileSummary(days, sum(row[3] for row in found if row[0] is None), rejects)
