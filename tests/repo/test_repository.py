@@ -127,3 +127,12 @@ def test_shipped_code_holds_no_assert():
         and re.search(r"^\s*assert\b", text, re.M)
     ]
     assert hits == []
+
+
+def test_nothing_made_by_running_is_tracked():
+    made = [
+        p
+        for p in tracked()
+        if p.suffix in {".pyc", ".log"} or {"__pycache__", ".venv", ".hefu", "secrets"} & set(p.parts)
+    ]
+    assert made == []
