@@ -1,0 +1,20 @@
+"""The console's API under /console, put together."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from hefu.node.console import contracts, data_sets, jobs, ledger, participants, people
+from hefu.node.console.access import Access
+from hefu.node.console.verification import Verification
+from hefu.node.context import NodeContext
+
+
+def create_console_router(ctx: NodeContext) -> APIRouter:
+    """All endpoints of `hefu.node.console_models` for one node."""
+    access, verification = Access(ctx), Verification(ctx)
+    router = APIRouter(prefix="/console", tags=["console"])
+    for part in (people, participants, data_sets, contracts, jobs):
+        router.include_router(part.create_router(ctx, access))
+    router.include_router(ledger.create_router(ctx, access, verification))
+    return router
