@@ -1,6 +1,7 @@
-"""The flow that takes one job from admission to deletion."""
+"""The flow that takes one job from admission to deletion.
 
-from __future__ import annotations
+Prefect reads a flow's annotations as values: no `from __future__ import annotations` here.
+"""
 
 from hefu.domain.job import JobId
 from hefu.domain.verdict import Verdict

@@ -1,78 +1,95 @@
 """The flow runner: one process that serves the two deployments and keeps them equal to the coordinator.
 
-Each flow run is a child process, Prefect's own way. It costs about two CPU seconds, and buys that a run which hangs, leaks
-or dies takes nothing with it, that cancelling one is a signal, and that Prefect itself records it as crashed.
-The runner holds no state: killed and started again, it finds in the coordinator what has to be done.
+It holds no state: killed and started again, it finds in the coordinator what has to be done. The runs are threads
+(`hefu_flows.runs`), not Prefect's child processes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
 import httpx
+from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import PrefectException
 from prefect.logging import get_logger
-from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
 
 from hefu_flows.client import CoordinatorClient
 from hefu_flows.deployments import start_run, sync_schedules
 from hefu_flows.errors import FlowsError
 from hefu_flows.job import execute_job
+from hefu_flows.runs import Runs
 from hefu_flows.schedule import t_plus_1
+from hefu_flows.stopping import stop
 
 JOBS_EVERY_SECONDS = 1.0
 SCHEDULES_EVERY_SECONDS = 5.0
 LIMIT = 4
+_FAREWELL_SECONDS = 3.0
 
 
 def serve(limit: int = LIMIT) -> None:
-    """Run until SIGTERM or SIGINT.
+    """Run until SIGTERM or SIGINT. Needs a Prefect server that answers.
 
     limit   flow runs at a time
-    raises  SettingMissing
+    raises  SettingMissing; what Prefect's client raises when the server does not answer at the start
     """
     with CoordinatorClient.from_environment() as coordinator:
         asyncio.run(_serve(coordinator, limit))
 
 
 async def _serve(coordinator: CoordinatorClient, limit: int) -> None:
-    runner = Runner(name="hefu", limit=limit, pause_on_shutdown=False)
-    by_module = EntrypointType.MODULE_PATH
-    job = await runner.aadd_flow(execute_job, name="job", entrypoint_type=by_module)
-    schedule = await runner.aadd_flow(t_plus_1, name="t-plus-1", entrypoint_type=by_module)
-    async with get_client() as prefect, asyncio.TaskGroup() as group:
-        upkeep = (
-            group.create_task(_every(JOBS_EVERY_SECONDS, lambda: _start_jobs(coordinator, prefect, job))),
-            group.create_task(
-                _every(SCHEDULES_EVERY_SECONDS, lambda: _follow_schedules(coordinator, prefect, schedule))
-            ),
-        )
-        try:
-            await runner.start()
-        finally:
-            for task in upkeep:
-                task.cancel()
+    ended = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, ended.set)
+    async with get_client() as prefect:
+        job = await _deploy(execute_job, "job")
+        schedule = await _deploy(t_plus_1, "t-plus-1")
+        runs = Runs(prefect, {job: execute_job, schedule: t_plus_1}, limit)
+        await _take_up(prefect, runs, schedule)
+
+        async def jobs() -> None:
+            for startable in await asyncio.to_thread(coordinator.startable):
+                await start_run(prefect, job, startable)
+
+        async def schedules() -> None:
+            await sync_schedules(prefect, schedule, await asyncio.to_thread(coordinator.schedules))
+
+        loops = [
+            asyncio.create_task(_every(JOBS_EVERY_SECONDS, jobs)),
+            asyncio.create_task(_every(JOBS_EVERY_SECONDS, runs.take)),
+            asyncio.create_task(_every(SCHEDULES_EVERY_SECONDS, schedules)),
+        ]
+        get_logger("hefu").info("flow runner ready")
+        await ended.wait()
+        for loop in loops:
+            loop.cancel()
+        stop()
+        await asyncio.to_thread(runs.join, _FAREWELL_SECONDS)
 
 
-async def _start_jobs(coordinator: CoordinatorClient, prefect: PrefectClient, deployment_id: UUID) -> None:
-    for job in await asyncio.to_thread(coordinator.startable):
-        await start_run(prefect, deployment_id, job)
+async def _deploy(flow: Flow[Any, Any], name: str) -> UUID:
+    deployment = await flow.ato_deployment(name=name, entrypoint_type=EntrypointType.MODULE_PATH)
+    return await deployment.aapply()
 
 
-async def _follow_schedules(
-    coordinator: CoordinatorClient, prefect: PrefectClient, deployment_id: UUID
-) -> None:
-    await sync_schedules(prefect, deployment_id, await asyncio.to_thread(coordinator.schedules))
+async def _take_up(prefect: PrefectClient, runs: Runs, schedule: UUID) -> None:
+    """Start again the schedules' runs that died with an earlier runner; jobs come back by their leases."""
+    for run in await runs.bury():
+        if run.deployment_id == schedule:
+            await prefect.create_flow_run_from_deployment(
+                schedule, parameters=run.parameters, idempotency_key=f"again:{run.id}"
+            )
 
 
 async def _every(seconds: float, deed: Callable[[], Awaitable[None]]) -> None:
     """Do it again and again. A server that cannot be reached, or refuses, is tried again at the next turn; said once."""
-    logger = get_logger("hefu")
     trouble: str | None = None
     while True:
         try:
@@ -81,7 +98,7 @@ async def _every(seconds: float, deed: Callable[[], Awaitable[None]]) -> None:
         except (FlowsError, PrefectException, httpx.HTTPError) as error:
             level = logging.DEBUG if str(error) == trouble else logging.WARNING
             trouble = str(error)
-            logger.log(level, "%s", error)
+            get_logger("hefu").log(level, "%s", error)
         await asyncio.sleep(seconds)
 
 

@@ -1,6 +1,7 @@
-"""The flow that a contract's schedule starts: every day not yet covered, oldest first."""
+"""The flow that a contract's schedule starts: every day not yet covered, oldest first.
 
-from __future__ import annotations
+Prefect reads a flow's annotations as values: no `from __future__ import annotations` here.
+"""
 
 from typing import Any
 

@@ -8,7 +8,6 @@ Stages: white paper A, fig. 2 and 6.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,6 +18,7 @@ from prefect.cache_policies import NO_CACHE
 
 from hefu_flows.client import CoordinatorClient
 from hefu_flows.errors import CoordinatorRefused, CoordinatorUnreachable, LeaseLost
+from hefu_flows.stopping import pause
 
 PATIENCE_SECONDS: list[float] = [0.5, 1, 2, 4, 8, 15, 30, 60]  # together two minutes
 _FIRST_PAUSE_SECONDS = 0.3
@@ -104,7 +104,7 @@ def _verdict(job_id: JobId, stage: Stage, lease: int) -> Verdict | None:
     with CoordinatorClient.from_environment() as coordinator:
         try:
             while (answer := coordinator.advance(job_id, stage, lease)).state == "running":
-                time.sleep(pause_seconds)
+                pause(pause_seconds)
                 pause_seconds = min(1.25 * pause_seconds, _LONGEST_PAUSE_SECONDS)
         except LeaseLost:
             return None
