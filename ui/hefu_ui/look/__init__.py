@@ -1,0 +1,1 @@
+"""How things look: cards, chips, tables, the stage diagram, the arrival board, empty states, errors."""

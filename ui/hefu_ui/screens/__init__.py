@@ -1,0 +1,97 @@
+"""The pages, and for whom each is. Each page re-checks the role when it runs; so does the node on every request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+from hefu.domain.identity import Role
+from hefu.node.console_models import User
+from streamlit.navigation.page import StreamlitPage
+
+from hefu_ui.look.page import problems_shown
+from hefu_ui.screens import (
+    alarms,
+    cases,
+    contracts,
+    data_sets,
+    inquiries,
+    jobs,
+    ledger,
+    models,
+    new_contract,
+    overview,
+    participants,
+    results,
+    schedule,
+    users,
+)
+from hefu_ui.signed_in import me
+from hefu_ui.words import t
+
+
+def everyone(_: User) -> bool:
+    return True
+
+
+def holds(*roles: Role) -> Callable[[User], bool]:
+    """People of an organisation with one of these roles."""
+    return lambda user: any(role in user.org_roles for role in roles)
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A page: its URL, symbol, section, for whom it is, and how it is drawn."""
+
+    name: str
+    symbol: str
+    section: str
+    allowed: Callable[[User], bool]
+    draw: Callable[[], None]
+
+
+PAGES: tuple[Screen, ...] = (
+    Screen("overview", "space_dashboard", "nav.work", everyone, overview.show),
+    Screen("participants", "groups", "nav.cooperation", everyone, participants.show),
+    Screen("data_sets", "database", "nav.cooperation", holds(Role.DATA_PROVIDER), data_sets.show),
+    Screen("contracts", "contract", "nav.cooperation", everyone, contracts.show),
+    Screen("new_contract", "note_add", "nav.cooperation", lambda u: "preparer" in u.roles, new_contract.show),
+    Screen("models", "model_training", "nav.cooperation", everyone, models.show),
+    Screen("jobs", "account_tree", "nav.runs", everyone, jobs.show),
+    Screen("schedule", "calendar_clock", "nav.runs", everyone, schedule.show),
+    Screen("cases", "assignment", "nav.runs", holds(Role.DATA_PROVIDER), cases.show),
+    Screen("results", "fact_check", "nav.supervision", holds(Role.REGULATOR), results.show),
+    Screen("alarms", "notifications_active", "nav.supervision", holds(Role.REGULATOR), alarms.show),
+    Screen("inquiries", "quick_reference_all", "nav.supervision", holds(Role.REGULATOR, Role.DATA_PROVIDER), inquiries.show),
+    Screen("ledger", "link", "nav.trust", everyone, ledger.show),
+    Screen("users", "manage_accounts", "nav.trust", lambda u: "admin" in u.roles, users.show),
+)  # fmt: skip
+
+
+def pages_for(user: User) -> dict[str, list[StreamlitPage]]:
+    """Streamlit's pages for this person, by section; also kept where `go` finds them."""
+    sections: dict[str, list[StreamlitPage]] = {}
+    known: dict[str, StreamlitPage] = {}
+    for screen in PAGES:
+        if screen.allowed(user):
+            page = st.Page(
+                _checked(screen), title=t(f"page.{screen.name}"), icon=f":material/{screen.symbol}:",
+                url_path=screen.name, default=screen.name == "overview",
+            )  # fmt: skip
+            known[screen.name] = page
+            sections.setdefault(t(screen.section), []).append(page)
+    st.session_state["pages"] = known
+    return sections
+
+
+def _checked(screen: Screen) -> Callable[[], None]:
+    def draw() -> None:
+        if not screen.allowed(me().user):
+            st.error(f"**{t('app.not_for_you')}**\n\n{t('app.not_for_you_mend')}", icon=":material/lock:")
+            return
+        with problems_shown():
+            screen.draw()
+
+    draw.__name__ = screen.name
+    return draw
