@@ -28,7 +28,9 @@ from hefu.domain.verdict import Finding, Severity
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 RunDays = Literal["cn_workdays", "weekdays", "every_day"]
 
-_MAX_TICKS = 20_000  # one a minute for two weeks, one a day for 54 years
+# When no run day comes within five years (a 29 February) or two weeks of one start a minute, none ever will.
+_MAX_WAIT = timedelta(days=5 * 366)
+_MAX_TICKS = 20_000
 
 
 class CalendarError(DomainError):
@@ -145,6 +147,7 @@ def next_runs(
         raise CronInvalid(f"{cron!r}: five fields are needed: minute hour day month weekday")
     known = tuple(tables)
     runs: list[datetime] = []
+    latest = local
     try:
         ticks = croniter(cron, local)
         for _ in range(_MAX_TICKS):
@@ -153,6 +156,9 @@ def next_runs(
             tick: datetime = ticks.get_next(datetime)
             if is_run_day(tick.date(), kind, known, workday):
                 runs.append(tick)
+                latest = tick
+            elif tick - latest > _MAX_WAIT:
+                break
     except (CroniterError, ValueError, KeyError) as error:
         raise CronInvalid(f"{cron!r}: {error}") from error
     raise CronInvalid(f"{cron!r}: falls on no run day ({kind})")
