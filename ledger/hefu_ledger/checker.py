@@ -55,6 +55,7 @@ class LogChecker:
         self.actors: dict[str, KeyEntry] = {}
         self.logged_at = ""
         self.signatures_checked = 0
+        self._statements: dict[str, int] = {}
         self._checkpoints = checkpoints or {}
         self._last_agreed = 0
         self._leaves = bytearray()
@@ -65,6 +66,10 @@ class LogChecker:
     def size(self) -> int:
         """Entries taken so far."""
         return self.frontier.size
+
+    def statements(self) -> dict[str, int]:
+        """actor -> number of entries."""
+        return dict(self._statements)
 
     def take(self, body: bytes) -> tuple[Entry, Evidence]:
         """Check the next entry and add it."""
@@ -84,6 +89,7 @@ class LogChecker:
         self._check_signer(entry, evidence)
         leaf = leaf_hash(body)
         self.logged_at = entry.logged_at
+        self._statements[evidence.actor] = self._statements.get(evidence.actor, 0) + 1
         self.chain = chain_hash(self.chain, leaf)
         self._leaves += leaf
         self.frontier.append(leaf)

@@ -243,9 +243,7 @@ def _filters(**wanted: str | None) -> tuple[sql.Composable, list[str]]:
         if value is None:
             continue
         column, operator = {"since": ("at", ">="), "until": ("at", "<")}.get(name, (name, "="))
-        conditions.append(
-            sql.SQL("{} {} %s").format(sql.Identifier(column), sql.SQL(operator))
-        )
+        conditions.append(sql.SQL("{} {} %s").format(sql.Identifier(column), sql.SQL(operator)))
         values.append(value)
     if not conditions:
         return sql.SQL(""), []
