@@ -1,6 +1,7 @@
 """T+1 reconciliation, measured: every party a process of its own, every link mutual TLS 1.3 over loopback.
 
     python bench/reconcile.py --rows 1000000 [--institutions 2 --banks 2] [--json]
+    python bench/reconcile.py --rows 100000 --kill exchange      # how long until everybody else has stopped
 
 The parties are the owners (the first bank is also N1), the operator (N0), the exchange (N2) and the regulator (G).
 Each compiles and loads first; then the clock starts: keys, tokens, sharing, shuffle, join, comparison, halves, opening.
@@ -9,9 +10,11 @@ be equal, or the program ends with an error. Links between owners and nodes carr
 """
 
 import argparse
+import contextlib
 import json
 import multiprocessing
-import resource
+import os
+import signal
 import socket
 import ssl
 import sys
@@ -37,6 +40,7 @@ class Setting:
     owners: list[tuple[str, str, int]]
     links: list[tuple[str, str]]
     reveal: bool
+    kill: str | None = None
 
     @property
     def nodes(self) -> tuple[str, str, str]:
@@ -173,6 +177,16 @@ def connect_all(
 
 
 def party(setting: Setting, me: str, pipe: Connection) -> None:
+    """The process of one party: its report, or the error that ended it, goes into the pipe."""
+    from hefu.engine.errors import EngineError
+
+    try:
+        run_party(setting, me, pipe)
+    except EngineError as error:
+        pipe.send({"error": error.code, "at": time.time()})
+
+
+def run_party(setting: Setting, me: str, pipe: Connection) -> None:
     from hefu.components import reconcile as rc
     from hefu.engine.channel import ChannelSet, SocketChannel
     from hefu.engine.session import PartySecret, PublicHello, derive_session
@@ -191,7 +205,7 @@ def party(setting: Setting, me: str, pipe: Connection) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     pipe.send((listener.getsockname()[1], secret.hello().to_bytes()))
     ports, hellos = pipe.recv()
-    idle_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    loaded = peak_mb()
     cpu, wall = time.process_time(), time.perf_counter()
 
     session = derive_session(
@@ -201,60 +215,78 @@ def party(setting: Setting, me: str, pipe: Connection) -> None:
         {peer: SocketChannel(sock, peer) for peer, sock in connect_all(setting, me, listener, ports).items()}
     )
     channels.handshake(session.session_id, JOB, CONTRACT, me)
-    phases = {"connect": time.process_time() - cpu}
-    nodes = rc.Nodes(n0, n1, n2)
     result = None
-    if me == "regulator":
-        keys = rc.make_keys(setting.institutions)
-        for b in batches:
-            channels[b.owner].send(b"".join(keys[name] for name in setting.institutions))
-    own_masked = None
-    if rows is not None:
-        blob = channels["regulator"].recv(1 << 20)
-        keys_of = {i: blob[32 * i : 32 * i + 32] for i in range(len(setting.institutions))}
-        seed, own_masked = rc.share_rows(rows, keys_of)
-        channels[n0].send(seed)
-        if me != n1:
-            channels[n1].send(own_masked)
-    phases["input"] = time.process_time() - cpu - sum(phases.values())
-    options: dict[str, Any] = {"reveal_difference": setting.reveal}
-    if me == n0:
-        half = rc.run_n0(
-            session, channels, nodes, [(b, channels[b.owner].recv(32)) for b in batches], **options
-        )
-        channels["regulator"].send(half.to_bytes())
-    elif me == n1:
-        masked = []
-        for b in batches:
-            part = own_masked if b.owner == me else np.empty((b.rows, rc.WORDS), dtype=np.uint64)
-            if b.owner != me:
-                channels[b.owner].recv_into(part)
-            masked.append((b, part))
-        del own_masked
-        rc.run_n1(session, channels, nodes, masked, **options)
-    elif me == n2:
-        half = rc.run_n2(session, channels, nodes, batches, **options)
-        channels["regulator"].send(half.to_bytes())
-    phases["compute"] = time.process_time() - cpu - sum(phases.values())
-    if me == "regulator":
-        halves = [rc.Half.from_bytes(channels[node].recv(1 << 30)) for node in (n0, n2)]
-        result = rc.open_result(*halves, batches)
-    phases["open"] = time.process_time() - cpu - sum(phases.values())
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if setting.kill == me and done == 0:
+            pipe.send({"error": "killed", "at": time.time()})
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with channels.abort_on_error():
+        phases = {"connect": time.process_time() - cpu}
+        nodes = rc.Nodes(n0, n1, n2)
+        if me == "regulator":
+            keys = rc.make_keys(setting.institutions)
+            for b in batches:
+                entitled = setting.institutions if b.side == "bank" else [b.owner]
+                channels[b.owner].send(b"".join(keys[name] for name in entitled))
+        own_masked = None
+        if rows is not None:
+            blob = channels["regulator"].recv(1 << 20)
+            entitled = setting.institutions if mine.side == "bank" else [me]
+            keys_of = {
+                setting.institutions.index(p): blob[32 * i : 32 * i + 32] for i, p in enumerate(entitled)
+            }
+            seed, own_masked = rc.share_rows(rows, keys_of)
+            channels[n0].send(seed)
+            if me != n1:
+                channels[n1].send(own_masked)
+        phases["input"] = time.process_time() - cpu - sum(phases.values())
+        options: dict[str, Any] = {"reveal_difference": setting.reveal, "progress": progress}
+        if me == n0:
+            half = rc.run_n0(
+                session, channels, nodes, [(b, channels[b.owner].recv(32)) for b in batches], **options
+            )
+            channels["regulator"].send(half.to_bytes())
+        elif me == n1:
+            masked = []
+            for b in batches:
+                part = own_masked if b.owner == me else np.empty((b.rows, rc.WORDS), dtype=np.uint64)
+                if b.owner != me:
+                    channels[b.owner].recv_into(part)
+                masked.append((b, part))
+            del own_masked
+            rc.run_n1(session, channels, nodes, masked, **options)
+        elif me == n2:
+            half = rc.run_n2(session, channels, nodes, batches, **options)
+            channels["regulator"].send(half.to_bytes())
+        phases["compute"] = time.process_time() - cpu - sum(phases.values())
+        if me == "regulator":
+            halves = [rc.Half.from_bytes(channels[node].recv(1 << 30)) for node in (n0, n2)]
+            result = rc.open_result(*halves, batches)
+        phases["open"] = time.process_time() - cpu - sum(phases.values())
     used, took = time.process_time() - cpu, time.perf_counter() - wall
     if result is not None:
         np.savez(folder / "result.npz", owner=result.owner, row=result.row, status=result.status)
     pipe.send(
         {
+            "at": time.time(),
             "cpu_seconds": used,
             "cpu_by_phase": phases,
             "wall_seconds": took,
-            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "loaded_mb": idle_rss / 1024,
+            "peak_mb": peak_mb(),
+            "loaded_mb": loaded,
             "links": {peer: asdict(t) for peer, t in channels.transcripts().items()},
         }
     )
     pipe.recv()
     channels.close()
+
+
+def peak_mb() -> float:
+    """This process's peak; getrusage would count what the parent held before exec."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 # The plain join.
@@ -292,7 +324,9 @@ def plain_join(columns: dict[str, np.ndarray]) -> tuple[np.ndarray, float, float
 # The run.
 
 
-def measure(rows: int, institutions: int, banks: int, reveal: bool, seed: int) -> dict[str, Any]:
+def measure(
+    rows: int, institutions: int, banks: int, reveal: bool, seed: int, kill: str | None
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         columns = plant(rows, institutions, banks, seed)
@@ -308,10 +342,17 @@ def measure(rows: int, institutions: int, banks: int, reveal: bool, seed: int) -
         links |= {(nodes[0], nodes[1]), (nodes[0], nodes[2]), (nodes[1], nodes[2])}
         links |= {("regulator", nodes[0]), ("regulator", nodes[2])}
         links = {(min(link), max(link)) for link in links}
-        setting = Setting(name, owners, sorted(links), reveal)
+        setting = Setting(name, owners, sorted(links), reveal, kill)
         for p in setting.parties:
             make_certificate(folder, p)
         reports = run_parties(setting)
+        if kill is not None:
+            died_at = reports[kill]["at"]
+            ends = {
+                p: {"error": r.get("error"), "seconds": round(r["at"] - died_at, 3)}
+                for p, r in reports.items()
+            }
+            return {"rows_per_side": rows, "killed": kill, "ends": ends}
         expected, plain_cpu, plain_wall = plain_join(columns)
         with np.load(folder / "result.npz") as result:
             got = np.full(len(expected), 254, dtype=np.uint8)
@@ -372,7 +413,8 @@ def run_parties(setting: Setting) -> dict[str, dict[str, Any]]:
             pipe.send(({n: port for n, (port, _) in hellos.items()}, {n: h for n, (_, h) in hellos.items()}))
         reports = {name: pipe.recv() for name, pipe in pipes.items()}
         for pipe in pipes.values():
-            pipe.send("done")
+            with contextlib.suppress(BrokenPipeError):  # whoever failed has left
+                pipe.send("done")
         return reports
     finally:
         for process in processes:
@@ -406,9 +448,15 @@ def main() -> int:
     parser.add_argument("--banks", type=int, default=1)
     parser.add_argument("--reveal-difference", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kill", help="kill this compute node in the middle, and time the others' end")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     given = parser.parse_args()
-    report = measure(given.rows, given.institutions, given.banks, given.reveal_difference, given.seed)
+    report = measure(
+        given.rows, given.institutions, given.banks, given.reveal_difference, given.seed, given.kill
+    )
+    if given.kill:
+        print(json.dumps(report))
+        return 0
     print(json.dumps(report) if given.json else table(report))
     return 0 if report["wrong_statuses"] == 0 and report["transcripts_agree"] else 1
 

@@ -382,12 +382,14 @@ def open_result(half0: Half, half2: Half, batches: Sequence[Batch]) -> Reconcile
     difference[one], difference[p + one] = signed[one], signed[one]
 
     reported = np.flatnonzero(~ref.transit)
-    lines = reported[np.lexsort((ref.row[reported], owner[reported]))]
-    twice = (owner[lines][1:] == owner[lines][:-1]) & (ref.row[lines][1:] == ref.row[lines][:-1])
-    if np.any(twice):
+    place = (owner[reported] << 40) | ref.row[reported]
+    by_place = np.argsort(place)
+    place = place[by_place]
+    if np.any(place[1:] == place[:-1]):
         raise ResultInvalid("a row is reported twice")
-    has_partner = partner[lines] >= 0
+    lines = reported[by_place]
     there = partner[lines]
+    has_partner = there >= 0
     return ReconcileResult(
         tuple(b.owner for b in ordered),
         owner[lines].astype(np.int32),
