@@ -70,7 +70,8 @@ class LocalPostgres:
         """Start the cluster in `directory`, creating it first when there is none.
 
         A cluster that already runs there (started by another process of ours) is joined, and `stop` leaves it
-        alone. What a killed server left behind is cleared up.
+        alone. What a killed server left behind is cleared up. The server ends with the thread that called this, so
+        call it from the main thread.
 
         directory      made for this cluster; under no home directory when run as root
         prefer_system  use /usr/lib/postgresql/*/bin where present instead of the pip package
