@@ -44,8 +44,6 @@ def decode(data: bytes) -> Any:
 
 
 def _check(value: Any, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise NotCanonical(f"more than {MAX_DEPTH} levels")
     if value is None or value is True or value is False:
         return
     if isinstance(value, str):
@@ -59,6 +57,8 @@ def _check(value: Any, depth: int) -> None:
     elif isinstance(value, int):
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
             raise NotCanonical("an integer beyond 53 bits")
+    elif depth == MAX_DEPTH:
+        raise NotCanonical(f"more than {MAX_DEPTH} levels, or a {type(value).__name__}")
     elif isinstance(value, dict):
         for key, item in value.items():
             if type(key) is not str or not key.isascii() or "\0" in key:
