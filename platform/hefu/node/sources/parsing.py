@@ -17,7 +17,7 @@ import numpy as np
 from hefu.node.sources import expressions as sql
 from hefu.node.sources.engine import Workbench
 from hefu.node.sources.party import BAD_CHECKSUM, UNKNOWN_FORM, VALID, party_state, party_text
-from hefu.node.sources.readers import Opened
+from hefu.node.sources.readers import Opened, reading
 from hefu.node.sources.rejects import REASON_NUMBER, Rejects
 
 PROBLEM_FIELDS = ("surplus", "serial", "type", "amount", "party_id", "occurred_at", "institution")
@@ -68,7 +68,7 @@ def create_parsed(
     problems = _problems(mandatory, bool(type_codes), institutions is not None, strict_party)
     within = f"day BETWEEN DATE '{days[0]}' AND DATE '{days[1]}'" if days else "day IS NOT NULL"
     bad = " + ".join(f"p_{name}" for name in PROBLEM_FIELDS) + " <> 0"
-    bench.connection.execute(
+    query = (
         "CREATE OR REPLACE TEMP TABLE parsed AS "  # noqa: S608  expressions are ours, texts are quoted
         f"SELECT * EXCLUDE (bad), bad, NOT bad AND {within} AS ok FROM (SELECT *, {bad} AS bad FROM ("
         f"SELECT row_number, day, cents, serial, type, party_id, institution, party_state, {problems} FROM ("
@@ -78,6 +78,8 @@ def create_parsed(
         "LEFT JOIN institution_table ON own_institution = institution_table.name"
         "))))"
     )
+    with reading(opened.name):
+        bench.connection.execute(query)
 
 
 def _problems(mandatory: frozenset[str], mapped: bool, placed: bool, strict_party: bool) -> str:

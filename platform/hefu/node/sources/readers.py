@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from hefu.node.sources.postgres import Query, query_to_csv
 Source = Path | Query
 """A file (.csv, .txt, .tsv, .xlsx, .xls, .parquet), or a query."""
 
+OPEN_QUOTE = "a quote that is never closed"
 _HEADER_BYTES = 1 << 20
 _DELIMITERS = ",\t;|"
 
@@ -53,9 +55,10 @@ def tidy_header(name: str) -> str:
 def open_source(bench: Workbench, source: Source, view: str = "source") -> Opened:
     """Open a source under the name `view`.
 
-    raises  FileUnreadable, EncodingUnknown, QueryFailed; nothing else
+    raises  FileUnreadable, EncodingUnknown, QueryFailed. What only reading shows is raised where the view is read,
+            inside `reading`
     """
-    try:
+    with reading(source.name):
         if isinstance(source, Query):
             target = bench.folder / f"{view}.csv"
             query_to_csv(source, target)
@@ -73,17 +76,24 @@ def open_source(bench: Workbench, source: Source, view: str = "source") -> Opene
         target = bench.folder / f"{view}.csv"
         transcode(source, encoding, target)
         return _open_csv(bench, target, source.name, view)
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Whatever goes wrong while a source is read leaves as FileUnreadable, without DuckDB's message: it quotes values."""
+    try:
+        yield
     except SourceError:
         raise
     except (OSError, duckdb.Error) as error:
-        raise FileUnreadable(*_unreadable(source.name, error)) from error
+        raise FileUnreadable(*_unreadable(name, error)) from None
 
 
 def _unreadable(name: str, error: Exception) -> tuple[str, str]:
-    return (
-        f"文件 {name} 无法读取（{type(error).__name__}）",
-        f"file {name} cannot be read ({type(error).__name__})",
-    )
+    if OPEN_QUOTE in str(error):
+        return f"文件 {name} 有未闭合的引号", f"file {name} has {OPEN_QUOTE}"
+    kind = type(error).__name__
+    return f"文件 {name} 无法读取（{kind}）", f"file {name} cannot be read ({kind})"
 
 
 def _link(bench: Workbench, path: Path, view: str) -> str:
@@ -115,17 +125,34 @@ def _open_csv(bench: Workbench, path: Path, name: str, view: str, *, numbered: b
     given, rest = (names[0], names[1:]) if numbered else ("", names)
     number = f"CAST({given} AS UBIGINT)" if numbered else "CAST(row_number() OVER () AS UBIGINT)"
     renamed = ", ".join(f"{old} AS c{new}" for new, old in enumerate(rest))
+    texts = [f"c{i}" for i in range(len(rest))]
     # null_padding and the column `surplus` keep short and long rows in place, where they are rejected by number;
     # quoted line breaks together with padding need the sequential scanner.
     bench.connection.execute(
         f"CREATE OR REPLACE TEMP VIEW {quote_name(view)} AS "  # noqa: S608  names are ours, texts are quoted
-        f"SELECT row_number, surplus IS NOT NULL AS surplus, {', '.join(f'c{i}' for i in range(len(rest)))} "
+        f"SELECT row_number, surplus IS NOT NULL AS surplus, {', '.join(texts)} "
         f"FROM (SELECT {number} AS row_number, surplus, {renamed} FROM read_csv({_link(bench, path, view)}, "
         f"columns = {{{columns}}}, auto_detect = false, header = true, delim = {quote_text(delimiter)}, quote = '\"', "
         "escape = '\"', all_varchar = true, null_padding = true, strict_mode = false, parallel = false)) "
-        f"WHERE coalesce({', '.join([*(f'c{i}' for i in range(len(rest))), 'surplus'])}) IS NOT NULL"
+        f"WHERE coalesce({', '.join([*texts, 'surplus'])}) IS NOT NULL AND {_no_open_quote(texts, _odd_quotes(path))}"
     )
     return Opened(name, view, tuple(tidy_header(h) for h in header[int(numbered) :]))
+
+
+def _odd_quotes(path: Path) -> bool:
+    with path.open("rb") as file:
+        return sum(block.count(b'"') for block in iter(lambda: file.read(1 << 20), b"")) % 2 == 1
+
+
+def _no_open_quote(texts: Sequence[str], odd: bool) -> str:
+    """A condition that is true, or stops the query: a quote left open has swallowed the rows behind it.
+
+    Told by a line break inside a value, in a row of the wrong length or in a file whose quotes do not pair.
+    """
+    broken = " OR ".join(f"contains(concat({', '.join(texts)}), chr({code}))" for code in (10, 13))
+    suspect = "true" if odd else f"surplus IS NOT NULL OR {texts[-1]} IS NULL"
+    stop = f"CASE WHEN {broken} THEN error({quote_text(OPEN_QUOTE)}) ELSE true END"
+    return f"CASE WHEN {suspect} THEN {stop} ELSE true END"
 
 
 def _open_parquet(bench: Workbench, path: Path, view: str) -> Opened:
