@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlmodel import Session, select
 
-from hefu.components.registry import check_step
+from hefu.components.steps import check_step
 from hefu.coordinator.context import CoordinatorContext
 from hefu.domain.contract import CONTRACT_TYPE, NOTICE_TYPE, Contract, ContractNotice, ContractState, NoticeKind
 from hefu.store.base import now

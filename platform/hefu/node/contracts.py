@@ -1,0 +1,310 @@
+"""Contracts at a node: verified here, signed here, enforced here.
+
+A node believes a contract when every party's signature on exactly these bytes verifies under the key that the
+contract pins, and each pinned key is that of an admitted application. Nothing of this is taken from the coordinator.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from hefu.components.registry import code_digest
+from hefu.components.steps import check_step
+from hefu.domain.contract import CONTRACT_TYPE, NOTICE_TYPE, Contract, ContractNotice, ContractState, NoticeKind
+from hefu.domain.errors import DocumentInvalid
+from hefu.keys.public import load_public_ed25519
+from hefu.node import registry
+from hefu.node.context import COORDINATOR, NodeContext
+from hefu.store.base import now
+from hefu.store.node_tables import ContractNoticeRow, ContractRow, ContractSignatureRow
+from hefu.store.signed import decode_envelope, encode_envelope, read_signed, read_unverified, sign_document
+from hefu.wire.refusal import Refusal, not_found
+
+
+def verify_parties(ctx: NodeContext, contract: Contract) -> dict[str, str]:
+    """Check every party's pinned keys against its admitted application; answers org id → application envelope.
+
+    raises  Refusal, DocumentInvalid naming the party
+    """
+    if contract.platform.coordinator_key != ctx.kit.coordinator_key or contract.platform.ledger_vkey != ctx.kit.ledger_vkey:
+        raise Refusal(
+            422,
+            "platform_mismatch",
+            "合约中的调度方或账本密钥与启动包不符",
+            "the contract's coordinator or ledger key is not that of the start-up kit",
+            party=contract.platform.operator,
+        )
+    entries = {e["org_id"]: e for e in ctx.client.get(COORDINATOR, "/api/participants") if e["state"] == "admitted"}
+    operator = contract.party(contract.platform.operator)
+    found: dict[str, str] = {}
+    for party in contract.parties:
+        entry = entries.get(party.org_id)
+        if entry is None:
+            raise Refusal(422, "not_admitted", f"{party.org_id} 未准入", f"{party.org_id} is not admitted", party=party.org_id)
+        application = registry.verify_admission(ctx, entry, operator.identity_key)
+        pinned = ctx.kit.applications.get(party.org_id)
+        if pinned is not None and registry.read_application(pinned).digest != party.application:
+            raise Refusal(422, "pin_mismatch", f"{party.org_id} 的密钥与启动包不符", f"the keys of {party.org_id} are not those of the start-up kit", party=party.org_id)
+        keys = application.keys
+        if (party.application, party.identity_key, party.sealing_key, party.tls_spki) != (
+            application.digest,
+            keys.identity,
+            keys.sealing,
+            keys.tls_spki,
+        ):
+            raise Refusal(
+                422,
+                "pin_mismatch",
+                f"合约中 {party.org_id} 的密钥与其准入申请不符",
+                f"the contract's keys of {party.org_id} are not those of its admitted application",
+                party=party.org_id,
+                mend_zh="请发起方重新起草",
+                mend_en="let the proposer draft it again",
+            )
+        found[party.org_id] = entry["application"]
+    return found
+
+
+def propose(ctx: NodeContext, contract: Contract, user: str) -> str:
+    """Sign a new contract as its proposer and hand it in. Answers its digest."""
+    _keep(ctx, contract, proposed_by=ctx.org_id)
+    return _sign(ctx, contract, user, proposing=True)
+
+
+def sign(ctx: NodeContext, digest: str, user: str) -> None:
+    """Sign a contract that was proposed, after checking it (two eyes see what four sign)."""
+    contract = stored(ctx, digest)[1]
+    _sign(ctx, contract, user, proposing=False)
+
+
+def _sign(ctx: NodeContext, contract: Contract, user: str, *, proposing: bool) -> str:
+    applications = verify_parties(ctx, contract)
+    for step in contract.computation.steps:
+        check_step(step.component, step.parameters)
+        if code_digest(step.component) != step.code_digest:
+            raise Refusal(
+                422,
+                "code_differs",
+                f"本节点安装的组件 {step.component} 与合约不符",
+                f"the component {step.component} installed here is not the one in the contract",
+                party=ctx.org_id,
+                limit=step.code_digest,
+                mend_zh="安装合约指定的版本",
+                mend_en="install the version that the contract names",
+            )
+    envelope = sign_document(contract, CONTRACT_TYPE, ctx.keys.identity)
+    with ctx.session() as session:
+        if session.get(ContractSignatureRow, (contract.digest, ctx.org_id)) is None:
+            session.add(ContractSignatureRow(digest=contract.digest, org_id=ctx.org_id, envelope=envelope.to_bytes(), at=now()))
+            for application in applications.values():
+                ctx.directory.pin(session, decode_envelope(application), contract.digest)
+            ctx.record(session, "contract_signed", {"by": user, "version": contract.version}, contract=contract.digest)
+            session.commit()
+    ctx.directory.load()
+    path = "/api/contracts" if proposing else f"/api/contracts/{contract.digest}/signatures"
+    ctx.client.post(COORDINATOR, path, {"envelope": encode_envelope(envelope)})
+    ctx.wake_sync.set()
+    return contract.digest
+
+
+def give_notice(ctx: NodeContext, digest: str, kind: NoticeKind, reason: str, user: str) -> dict[str, str]:
+    """Refuse, suspend, resume or terminate; told to every party directly. Answers whom it reached."""
+    contract = stored(ctx, digest)[1]
+    notice = ContractNotice(
+        contract=digest, contract_id=contract.contract_id, kind=kind, org_id=ctx.org_id, reason=reason, issued_at=now()
+    )
+    envelope = encode_envelope(sign_document(notice, NOTICE_TYPE, ctx.keys.identity))
+    take_notice(ctx, envelope, by=user)
+    told: dict[str, str] = {}
+    for peer in [COORDINATOR, *(p.org_id for p in contract.parties)]:
+        if peer == ctx.org_id:
+            continue
+        try:
+            path = f"/api/contracts/{digest}/notices" if peer == COORDINATOR else "/peer/notices"
+            ctx.client.post(peer, path, {"envelope": envelope}, timeout_seconds=5)
+            told[peer] = "ok"
+        except Exception as error:  # one party that is down must not keep the others from being told
+            told[peer] = type(error).__name__
+    return told
+
+
+def take_notice(ctx: NodeContext, envelope: str, *, by: str = "") -> None:
+    """Keep a party's notice, verified under the key that the contract pins; it takes effect at once."""
+    claimed = read_unverified(envelope, ContractNotice, NOTICE_TYPE)
+    contract = stored(ctx, claimed.contract)[1]
+    party = contract.party(claimed.org_id) if claimed.org_id in [p.org_id for p in contract.parties] else None
+    if party is None:
+        raise Refusal(403, "not_a_party", "通知方不是合约参与方", "the notice is not from a party of the contract", party=claimed.org_id)
+    notice = read_signed(envelope, ContractNotice, NOTICE_TYPE, load_public_ed25519(party.identity_key))
+    raw = decode_envelope(envelope).to_bytes()
+    with ctx.session() as session:
+        if session.exec(select(ContractNoticeRow).where(ContractNoticeRow.envelope == raw)).first() is not None:
+            return
+        session.add(
+            ContractNoticeRow(digest=notice.contract, org_id=notice.org_id, kind=notice.kind.value, reason=notice.reason, envelope=raw, at=now())
+        )
+        session.flush()
+        row = session.get_one(ContractRow, notice.contract)
+        row.state = state_of(session, contract).value
+        session.add(row)
+        kind = "contract_notice_given" if notice.org_id == ctx.org_id else "contract_notice_received"
+        ctx.record(session, kind, {"kind": notice.kind.value, "from": notice.org_id, "by": by, "notice": notice.digest}, contract=notice.contract)
+        session.commit()
+
+
+def sync(ctx: NodeContext) -> None:
+    """Take contracts, signatures and notices that concern this node from the coordinator, verifying each."""
+    with ctx.session() as session:
+        settled = {r.digest for r in session.exec(select(ContractRow)) if r.state not in (ContractState.SIGNING, ContractState.ACTIVE, ContractState.SUSPENDED)}
+        counts = {r.digest: r.state for r in session.exec(select(ContractRow))}
+    for summary in ctx.client.get(COORDINATOR, "/api/contracts"):
+        digest = str(summary["digest"])
+        known = counts.get(digest)
+        if digest in settled or known == summary["state"] or (known == ContractState.ACTIVE and summary["state"] == "exhausted"):
+            continue
+        take_bundle(ctx, digest, ctx.client.get(COORDINATOR, f"/api/contracts/{digest}"))
+
+
+def take_bundle(ctx: NodeContext, digest: str, bundle: dict[str, Any]) -> None:
+    """Keep a contract with the signatures and notices that verify; what does not verify is left out.
+
+    raises  DocumentInvalid when no signature belongs to a contract of this digest
+    """
+    contract: Contract | None = None
+    verified: dict[str, bytes] = {}
+    for org_id, encoded in bundle["signatures"].items():
+        claimed = read_unverified(encoded, Contract, CONTRACT_TYPE)
+        if claimed.digest != digest or org_id not in [p.org_id for p in claimed.parties]:
+            continue
+        try:
+            read_signed(encoded, Contract, CONTRACT_TYPE, load_public_ed25519(claimed.party(org_id).identity_key))
+        except DocumentInvalid:
+            continue
+        contract, verified[org_id] = claimed, decode_envelope(encoded).to_bytes()
+    if contract is None:
+        raise DocumentInvalid("Contract", "signatures", "none belongs to this digest")
+    if ctx.org_id not in [p.org_id for p in contract.parties]:
+        return
+    _keep(ctx, contract, proposed_by=str(bundle["summary"]["proposed_by"]))
+    with ctx.session() as session:
+        for org_id, envelope in verified.items():
+            if session.get(ContractSignatureRow, (digest, org_id)) is None:
+                session.add(ContractSignatureRow(digest=digest, org_id=org_id, envelope=envelope, at=now()))
+        session.flush()
+        row = session.get_one(ContractRow, digest)
+        before, row.state = row.state, state_of(session, contract).value
+        session.add(row)
+        if row.state == ContractState.ACTIVE and before == ContractState.SIGNING:
+            ctx.record(session, "contract_in_force", {"signatures": len(contract.parties)}, contract=digest)
+            _supersede(session, contract)
+        session.commit()
+    for encoded in bundle["notices"]:
+        try:
+            take_notice(ctx, encoded)
+        except (DocumentInvalid, Refusal):
+            continue  # not a party's, or not signed by it
+
+
+def state_of(session: Session, contract: Contract) -> ContractState:
+    """This node's own view, from the signatures and notices that it has verified."""
+    signed = {s.org_id for s in session.exec(select(ContractSignatureRow).where(ContractSignatureRow.digest == contract.digest))}
+    suspended: dict[str, bool] = {}
+    for notice in session.exec(
+        select(ContractNoticeRow).where(ContractNoticeRow.digest == contract.digest).order_by(col(ContractNoticeRow.id))
+    ):
+        match NoticeKind(notice.kind):
+            case NoticeKind.TERMINATE:
+                return ContractState.TERMINATED
+            case NoticeKind.REFUSE if signed != {p.org_id for p in contract.parties}:
+                return ContractState.REFUSED
+            case NoticeKind.SUSPEND:
+                suspended[notice.org_id] = True
+            case NoticeKind.RESUME:
+                suspended[notice.org_id] = False
+    if signed != {p.org_id for p in contract.parties}:
+        return ContractState.SIGNING
+    if any(suspended.values()):
+        return ContractState.SUSPENDED
+    newer = session.exec(
+        select(ContractRow).where(
+            ContractRow.contract_id == contract.contract_id,
+            ContractRow.version > contract.version,
+            ContractRow.state == ContractState.ACTIVE.value,
+        )
+    ).first()
+    if newer is not None:
+        return ContractState.SUPERSEDED
+    return ContractState.EXPIRED if now() > contract.limits.valid_until else ContractState.ACTIVE
+
+
+def in_force(ctx: NodeContext, session: Session, digest: str) -> Contract:
+    """The contract, if it is in force by this node's own view: all signatures verified again now.
+
+    raises  Refusal saying what is missing
+    """
+    row = session.get(ContractRow, digest)
+    if row is None:
+        raise Refusal(403, "contract_unknown", "本节点没有该合约", "this node does not have that contract", party=ctx.org_id)
+    contract = Contract.from_bytes(row.document)
+    for party in contract.parties:
+        signature = session.get(ContractSignatureRow, (digest, party.org_id))
+        if signature is None:
+            raise Refusal(403, "contract_not_signed", f"{party.org_id} 未签署合约", f"{party.org_id} has not signed the contract", party=party.org_id)
+        signed = read_signed(signature.envelope, Contract, CONTRACT_TYPE, load_public_ed25519(party.identity_key))
+        if signed.digest != digest:
+            raise Refusal(403, "contract_altered", "合约签署后被改动", "the contract was altered after it was signed", party=party.org_id)
+    state = state_of(session, contract)
+    moment = now()
+    if state is not ContractState.ACTIVE:
+        raise Refusal(
+            403, "contract_not_active", f"合约状态为 {state.value}", f"the contract is {state.value}", party=ctx.org_id, limit=state.value
+        )
+    if not contract.limits.valid_from <= moment <= contract.limits.valid_until:
+        raise Refusal(
+            403,
+            "contract_expired",
+            "合约不在有效期内",
+            "the contract is outside its validity",
+            party=ctx.org_id,
+            limit=contract.limits.valid_until.isoformat(),
+            mend_zh="续签新版本",
+            mend_en="sign a new version",
+        )
+    return contract
+
+
+def stored(ctx: NodeContext, digest: str) -> tuple[ContractRow, Contract]:
+    """This node's copy. Raises Refusal 404."""
+    with ctx.session() as session:
+        row = session.get(ContractRow, digest)
+        if row is None:
+            raise not_found("合约", "contract")
+        return row, Contract.from_bytes(row.document)
+
+
+def _keep(ctx: NodeContext, contract: Contract, *, proposed_by: str) -> None:
+    with ctx.session() as session:
+        if session.get(ContractRow, contract.digest) is None:
+            session.add(
+                ContractRow(
+                    digest=contract.digest,
+                    contract_id=contract.contract_id,
+                    version=contract.version,
+                    state=ContractState.SIGNING.value,
+                    document=contract.to_bytes(),
+                    proposed_by=proposed_by,
+                    received_at=now(),
+                )
+            )
+            session.commit()
+
+
+def _supersede(session: Session, contract: Contract) -> None:
+    for old in session.exec(
+        select(ContractRow).where(ContractRow.contract_id == contract.contract_id, ContractRow.version < contract.version)
+    ):
+        if old.state in (ContractState.ACTIVE, ContractState.SUSPENDED, ContractState.SIGNING):
+            old.state = ContractState.SUPERSEDED.value
+            session.add(old)

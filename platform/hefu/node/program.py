@@ -1,0 +1,275 @@
+"""An organisation's half of `reconcile`, inside a worker: connect, agree on the session, share, compute, seal.
+
+Whatever leaves an organisation is first signed, then sealed to its recipient's key as the contract pins it; channels
+are mutual TLS between pinned keys, and both ends compare what they speak about before anything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import socket
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+from hefu.components.reconcile import (
+    WORDS,
+    Batch,
+    InputCommitment,
+    Nodes,
+    Progress,
+    input_commitment,
+    run_n0,
+    run_n1,
+    run_n2,
+    share_rows,
+    verify_masked,
+    verify_seed,
+)
+from hefu.engine.channel import ChannelSet, SocketChannel
+from hefu.engine.errors import EngineError
+from hefu.engine.session import PartySecret, PublicHello, derive_session
+from hefu.keys.public import load_public_ed25519, load_public_x25519
+from hefu.keys.sealing import SealHeader, open_sealed, seal
+from hefu.keys.tls import channel_client_context, channel_server_context, verify_peer
+from hefu.node.inputs import load_rows
+from hefu.node.switchboard import preamble
+
+CONNECT_SECONDS = 30.0
+
+
+class InputMissing(EngineError):
+    """An owner sent something else than its announced input."""
+
+    code = "input_invalid"
+
+
+class Program:
+    """One organisation's part in one attempt."""
+
+    def __init__(self, task: dict[str, Any], progress: Progress) -> None:
+        self.task, self.progress = task, progress
+        self.me: str = task["org"]
+        self.nodes = Nodes(*task["nodes"])
+        self.batches = [Batch(b["owner"], b["side"], b["batch"], b["rows"]) for b in task["batches"]]
+        self.identity = Ed25519PrivateKey.from_private_bytes(base64.b64decode(task["identity"]))
+        self.sealing = X25519PrivateKey.from_private_bytes(base64.b64decode(task["sealing"]))
+        tls = load_der_private_key(base64.b64decode(task["tls"]), None)
+        if not isinstance(tls, EllipticCurvePrivateKey):
+            raise TypeError("the TLS key is not an EC key")
+        self.tls = tls
+        self.owners = [b.owner for b in self.batches]
+        self.report: dict[str, Any] = {"received": {}}
+
+    def work(self) -> dict[str, Any]:
+        """Do this organisation's part; answers the report: transcripts, commitments, digest of the half."""
+        task = self.task
+        hellos = {org: PublicHello.from_bytes(base64.b64decode(h)) for org, h in task["hellos"].items()}
+        secret = PartySecret.from_bytes(base64.b64decode(task["secret"]))
+        contract = bytes.fromhex(task["contract"])
+        session = derive_session(task["job"], task["attempt"], contract, self.me, secret, hellos)
+        self.progress("connect", 0, 1)
+        channels = self._connect()
+        channels.set_deadline(task["deadline_seconds"])
+        channels.handshake(session.session_id, task["job"], contract, self.me)
+        with channels.abort_on_error():
+            own_seed, own_masked = self._share(channels)
+            reveal = bool(task["reveal_difference"])
+            half = None
+            if self.me == self.nodes.n0:
+                seeds = [(b, self._receive_seed(channels, b)) for b in self.batches]
+                half = run_n0(session, channels, self.nodes, seeds, reveal_difference=reveal, progress=self.progress)
+            elif self.me == self.nodes.n1:
+                masked = [(b, own_masked if b.owner == self.me and own_masked is not None else self._receive_masked(channels, b)) for b in self.batches]
+                del own_masked
+                run_n1(session, channels, self.nodes, masked, reveal_difference=reveal, progress=self.progress)
+            elif self.me == self.nodes.n2:
+                half = run_n2(session, channels, self.nodes, self.batches, reveal_difference=reveal, progress=self.progress)
+            del own_seed
+            if half is not None:
+                self._seal_half(half.to_bytes())
+            self.report["transcripts"] = {
+                peer: {
+                    "sent": t.sent,
+                    "received": t.received,
+                    "bytes_sent": t.bytes_sent,
+                    "bytes_received": t.bytes_received,
+                    "rounds": t.rounds,
+                }
+                for peer, t in ((peer, channel.verify_transcript()) for peer, channel in sorted(channels.items()))
+            }
+        channels.close()
+        self.progress("done", 1, 1)
+        return self.report
+
+    # Connections.
+
+    def _peers(self) -> list[str]:
+        n0, n1, n2 = self.nodes
+        found: set[str] = set()
+        if self.me in self.owners:
+            found |= {n0, n1}
+        if self.me in (n0, n1):
+            found |= set(self.owners)
+        if self.me in self.nodes:
+            found |= set(self.nodes)
+        return sorted(found - {self.me})
+
+    def _connect(self) -> ChannelSet:
+        """The lesser name connects, the greater accepts; both check the pinned key of the other."""
+        task = self.task
+        peers = {org: (p["spki"], p["certificate"]) for org, p in task["peers"].items()}
+        client = channel_client_context(task["certificate"], self.tls, peers)
+        server = channel_server_context(task["certificate"], self.tls, peers)
+        pins = {org: pin for org, (pin, _) in peers.items()}
+        sockets: dict[str, ssl.SSLSocket] = {}
+        for peer in self._peers():
+            if self.me < peer:
+                sockets[peer] = self._dial(peer, client, pins)
+        waiting = {p for p in self._peers() if p < self.me}
+        if waiting:
+            inbox = socket.socket(fileno=task["inbox_fd"])
+            inbox.settimeout(CONNECT_SECONDS)
+            deadline = time.monotonic() + CONNECT_SECONDS
+            while waiting and time.monotonic() < deadline:
+                try:
+                    _, fds, _, _ = socket.recv_fds(inbox, 64, 1)
+                except TimeoutError:
+                    break
+                if not fds:
+                    break
+                raw = socket.socket(fileno=fds[0])
+                raw.settimeout(CONNECT_SECONDS)
+                try:
+                    wrapped = server.wrap_socket(raw, server_side=True)
+                    org = verify_peer(wrapped, pins)
+                except (OSError, Exception):  # noqa: S112  # whoever is not a peer is closed; the peer itself connects again or the wait ends
+                    raw.close()
+                    continue
+                if org in waiting:
+                    waiting.discard(org)
+                    sockets[org] = wrapped
+                else:
+                    wrapped.close()
+            if waiting:
+                raise PeerMissing(sorted(waiting))
+        timeout = float(task["timeout_seconds"])
+        return ChannelSet({peer: SocketChannel(sock, peer, timeout_seconds=timeout) for peer, sock in sockets.items()})
+
+    def _dial(self, peer: str, context: ssl.SSLContext, pins: dict[str, str]) -> ssl.SSLSocket:
+        entry = self.task["peers"][peer]
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while True:
+            try:
+                raw = socket.create_connection((entry["host"], entry["port"]), timeout=10)
+                raw.sendall(preamble(self.task["job"], self.task["attempt"], self.me))
+                raw.settimeout(CONNECT_SECONDS)
+                wrapped = context.wrap_socket(raw)
+                if verify_peer(wrapped, pins) != peer:
+                    raise PeerMissing([peer])
+                return wrapped
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise PeerMissing([peer]) from error
+                time.sleep(0.2)
+
+    # Input.
+
+    def _header(self, sender: str, recipient: str, kind: str) -> SealHeader:
+        task = self.task
+        return SealHeader(
+            sender=sender,
+            recipient=recipient,
+            contract=task["contract"],
+            job=task["job"],
+            attempt=task["attempt"],
+            date=task["business_date"],
+            kind=kind,
+        )
+
+    def _seal_to(self, recipient: str, kind: str, payload: bytes | memoryview) -> bytes:
+        key = load_public_x25519(self.task["sealing_keys"][recipient])
+        return seal(self._header(self.me, recipient, kind), payload, sender_key=self.identity, recipient_key=key)
+
+    def _open_from(self, sender: str, kind: str, blob: bytes) -> bytes:
+        key = load_public_ed25519(self.task["identity_keys"][sender])
+        return open_sealed(blob, expected=self._header(sender, self.me, kind), recipient_key=self.sealing, sender_key=key)
+
+    def _share(self, channels: ChannelSet) -> tuple[bytes | None, np.ndarray | None]:
+        """As an owner: split the rows, send the seed to N0 and the masked rows to N1."""
+        if self.me not in self.owners:
+            return None, None
+        n0, n1, _ = self.nodes
+        rows = load_rows(Path(self.task["folder"]) / "input.npz")
+        keys: dict[int, bytes] = {}
+        for encoded in self.task["key_envelopes"]:
+            for receiver in self.task["receivers"]:
+                opened = json.loads(self._open_from(receiver, "institution-keys", base64.b64decode(encoded)))
+                keys |= {int(i): base64.b64decode(k) for i, k in opened.items()}
+        self.progress("share", 0, 1)
+        seed, masked = share_rows(rows, keys)
+        salt = hashlib.sha256(b"hefu input salt" + self.identity.sign(seed + self.task["job"].encode())).digest()
+        commitment = input_commitment(seed, masked, salt)
+        self.report["input"] = {"seed": commitment.seed_digest, "masked": commitment.masked_digest, "rows": len(rows)}
+        head = salt + bytes.fromhex(commitment.seed_digest) + bytes.fromhex(commitment.masked_digest)
+        channels[n0].send(self._seal_to(n0, "seed", head + seed))
+        self.progress("share", 1, 2)
+        if n1 == self.me:
+            return seed, masked
+        channels[n1].send(self._seal_to(n1, "masked", head + memoryview(masked).cast("B").tobytes()))
+        self.progress("share", 2, 2)
+        return seed, None
+
+    def _receive_seed(self, channels: ChannelSet, batch: Batch) -> bytes:
+        opened = self._open_from(batch.owner, "seed", channels[batch.owner].recv(1 << 16))
+        salt, commitment, seed = _parse(opened)
+        verify_seed(commitment, seed, salt)
+        self.report["received"][batch.owner] = {"part": "seed", "digest": commitment.seed_digest}
+        return seed
+
+    def _receive_masked(self, channels: ChannelSet, batch: Batch) -> np.ndarray:
+        size = batch.rows * WORDS * 8
+        opened = self._open_from(batch.owner, "masked", channels[batch.owner].recv(size + size // 1000 + (1 << 16)))
+        salt, commitment, part = _parse(opened)
+        if len(part) != size:
+            raise InputMissing(f"{batch.owner} announced {batch.rows} rows and sent another number")
+        masked = np.frombuffer(part, dtype=np.uint64).reshape(batch.rows, WORDS)
+        verify_masked(commitment, masked, salt)
+        self.report["received"][batch.owner] = {"part": "masked", "digest": commitment.masked_digest}
+        return masked
+
+    def _seal_half(self, half: bytes) -> None:
+        """Seal the half to each receiver; it stays here until release."""
+        self.progress("seal", 0, 1)
+        halves = {}
+        for receiver in self.task["receivers"]:
+            sealed = self._seal_to(receiver, "half", half)
+            path = Path(self.task["folder"]) / f"half-{receiver}.sealed"
+            path.write_bytes(sealed)
+            path.chmod(0o600)
+            halves[receiver] = {"digest": hashlib.sha256(sealed).hexdigest(), "bytes": len(sealed)}
+        self.report["halves"] = halves
+
+
+class PeerMissing(EngineError):
+    """A peer could not be connected."""
+
+    code = "peer_aborted"
+
+    def __init__(self, peers: list[str]) -> None:
+        super().__init__("no connection with " + ", ".join(peers))
+
+
+def _parse(opened: bytes) -> tuple[bytes, InputCommitment, bytes]:
+    if len(opened) < 96:
+        raise InputMissing("the input envelope is too short")
+    return opened[:32], InputCommitment(opened[32:64].hex(), opened[64:96].hex()), opened[96:]

@@ -1,0 +1,418 @@
+"""This node's part in the attempts of a job: prepare, compute, report, abort.
+
+A session is agreed by signed hellos of every party in the contract's cast; it is used once. A use of the contract is
+counted here, by every data holder itself, before a byte leaves: use, session and evidence commit together.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import secrets
+import shutil
+import threading
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from sqlmodel import Session, col, select
+
+from hefu.components.reconcile import ReconcileParameters, make_keys
+from hefu.components.registry import code_digest
+from hefu.domain.contract import Contract
+from hefu.domain.errors import DocumentInvalid
+from hefu.domain.job import HELLO_TYPE, MAX_ATTEMPTS, Hello, Order, Stage
+from hefu.engine.session import PartySecret, PublicHello, session_id_of
+from hefu.keys.public import load_public_ed25519, load_public_x25519
+from hefu.keys.sealing import SealHeader, seal
+from hefu.node.context import NodeContext
+from hefu.node.switchboard import Switchboard
+from hefu.node.workers import WorkerFailed, WorkerProcess
+from hefu.store.base import now
+from hefu.store.node_tables import JobRow, JournalRow, SessionSeenRow, UseRow
+from hefu.store.signed import encode_envelope, read_signed, sign_document
+from hefu.wire.refusal import Refusal
+
+log = logging.getLogger("hefu.node")
+
+
+def cast(contract: Contract) -> list[str]:
+    """Owners, compute nodes, receivers; each once, in the contract's order."""
+    return list(dict.fromkeys([*contract.owners(), *contract.computation.compute_parties, *contract.recipients()]))
+
+
+def institutions_of(contract: Contract) -> list[str]:
+    """The institutions of a reconciliation: owners of business records, in the contract's order."""
+    return list(dict.fromkeys(d.owner for d in contract.data_sets if d.kind == "business_records"))
+
+
+@dataclass
+class Attempt:
+    """One attempt while it lives in this process."""
+
+    contract: Contract
+    business_date: str
+    secret: PartySecret
+    hello: str
+    state: str = "prepared"
+    code: str = ""
+    error_zh: str = ""
+    error_en: str = ""
+    worker: WorkerProcess | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+class Attempts:
+    """The attempts under way at this node."""
+
+    def __init__(self, ctx: NodeContext, switchboard: Switchboard) -> None:
+        self._ctx, self._switchboard = ctx, switchboard
+        self._lock = threading.Lock()
+        self._live: dict[tuple[str, int], Attempt] = {}
+
+    def folder(self, job: str) -> Path:
+        """A job's temporary folder."""
+        return self._ctx.paths.work / job
+
+    def prepare(self, order: Order, contract: Contract) -> dict[str, Any]:
+        """Answer this party's signed hello; the receiver adds K_p, fresh for the attempt, sealed to each owner."""
+        ctx = self._ctx
+        key = (order.job, order.attempt)
+        with self._lock:
+            if key in self._live and self._live[key].state != "prepared":
+                raise Refusal(409, "attempt_used", "该次尝试已开始", "this attempt has begun already", party=ctx.org_id, stage="compute")
+        secret = PartySecret()
+        public = secret.hello()
+        hello = encode_envelope(
+            sign_document(
+                Hello(
+                    contract=contract.digest,
+                    job=order.job,
+                    attempt=order.attempt,
+                    org_id=ctx.org_id,
+                    fresh=base64.b64encode(public.fresh).decode(),
+                    ephemeral=base64.b64encode(public.public_key).decode(),
+                ),
+                HELLO_TYPE,
+                ctx.keys.identity,
+            )
+        )
+        answer: dict[str, Any] = {"hello": hello}
+        with self._lock:
+            self._live[key] = Attempt(contract, order.business_date, secret, hello)
+        if ctx.org_id in contract.recipients():
+            answer["key_envelopes"] = self._issue_keys(order, contract)
+        answer["evidence"] = evidence_of(ctx, order.job, order.attempt)
+        return answer
+
+    def _issue_keys(self, order: Order, contract: Contract) -> dict[str, str]:
+        ctx, institutions = self._ctx, institutions_of(contract)
+        keys = make_keys(institutions)
+        envelopes: dict[str, str] = {}
+        for owner in contract.owners():
+            served = [owner] if owner in institutions else institutions
+            payload = json.dumps({str(institutions.index(i)): base64.b64encode(keys[i]).decode() for i in served}).encode()
+            header = SealHeader(
+                sender=ctx.org_id,
+                recipient=owner,
+                contract=contract.digest,
+                job=order.job,
+                attempt=order.attempt,
+                date=order.business_date,
+                kind="institution-keys",
+            )
+            sealed = seal(
+                header,
+                payload,
+                sender_key=ctx.keys.identity,
+                recipient_key=load_public_x25519(contract.party(owner).sealing_key),
+            )
+            envelopes[owner] = base64.b64encode(sealed).decode()
+        with ctx.session() as session:
+            ctx.record(session, "keys_issued", {"owners": sorted(envelopes)}, **_where(order))
+            session.commit()
+        return envelopes
+
+    def compute(self, order: Order, contract: Contract, hellos: dict[str, str], key_envelopes: list[str], batches: list[dict[str, Any]]) -> dict[str, Any]:
+        """Agree on the session, count the use, start the worker."""
+        ctx = self._ctx
+        with self._lock:
+            attempt = self._live.get((order.job, order.attempt))
+        if attempt is None or attempt.state != "prepared" or attempt.contract.digest != contract.digest:
+            raise Refusal(409, "not_prepared", "该次尝试未准备或已开始", "this attempt was not prepared, or has begun", party=ctx.org_id, stage="compute")
+        self._check_code(contract)
+        public = self._verify_hellos(order, contract, hellos, attempt)
+        session_id = session_id_of(order.job, order.attempt, bytes.fromhex(contract.digest), public).hex()
+        _check_batches(ctx, contract, batches)
+        with ctx.session() as session:
+            if session.get(SessionSeenRow, session_id) is not None:
+                raise Refusal(403, "session_replayed", "该会话已使用过", "this session was used before", party=ctx.org_id, stage="compute")
+            session.add(SessionSeenRow(session_id=session_id, job=order.job, attempt=order.attempt, at=now()))
+            row = session.exec(select(JobRow).where(JobRow.job == order.job, JobRow.attempt == order.attempt)).first()
+            if row is None:
+                row = JobRow(
+                    job=order.job,
+                    attempt=order.attempt,
+                    contract=contract.digest,
+                    contract_id=contract.contract_id,
+                    business_date=date.fromisoformat(order.business_date),
+                    state="computing",
+                    updated_at=now(),
+                )
+            if ctx.org_id in contract.owners():
+                consume(ctx, session, order, contract)
+            row.state, row.updated_at = "computing", now()
+            row.input = {**row.input, "batches": batches}
+            session.add(row)
+            ctx.record(session, "session_joined", {"session": session_id, "cast": sorted(public)}, **_where(order))
+            session.commit()
+        task = self._task(order, contract, attempt, public, key_envelopes, batches)
+        if task is None:
+            attempt.state = "computed"
+            return {"state": attempt.state, "evidence": evidence_of(ctx, order.job, order.attempt)}
+        folder = self.folder(order.job)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        attempt.state = "computing"
+        threading.Thread(target=self._attend, args=(order, attempt, task), name=f"{order.job}/{order.attempt}", daemon=True).start()
+        return {"state": attempt.state, "evidence": evidence_of(ctx, order.job, order.attempt)}
+
+    def _check_code(self, contract: Contract) -> None:
+        for step in contract.computation.steps:
+            installed = code_digest(step.component)
+            if installed != step.code_digest:
+                raise Refusal(
+                    403,
+                    "code_differs",
+                    f"本节点的组件 {step.component} 为 {installed[:12]}，合约为 {step.code_digest[:12]}",
+                    f"component {step.component} is {installed} here, the contract names {step.code_digest}",
+                    party=self._ctx.org_id,
+                    stage="compute",
+                    limit=step.code_digest,
+                    mend_zh="安装合约指定的版本，或签署新版本",
+                    mend_en="install the version that the contract names, or sign a new version",
+                )
+
+    def _verify_hellos(self, order: Order, contract: Contract, hellos: dict[str, str], attempt: Attempt) -> dict[str, PublicHello]:
+        ctx = self._ctx
+        if sorted(hellos) != sorted(cast(contract)) or hellos.get(ctx.org_id) != attempt.hello:
+            raise Refusal(403, "session_invalid", "会话的参与方与合约不符", "the session's cast is not that of the contract", party=ctx.org_id, stage="compute")
+        public: dict[str, PublicHello] = {}
+        for org, encoded in hellos.items():
+            try:
+                hello = read_signed(encoded, Hello, HELLO_TYPE, load_public_ed25519(contract.party(org).identity_key))
+            except DocumentInvalid as error:
+                raise Refusal(403, "session_invalid", f"{org} 的会话签名无效", f"the hello of {org} is not validly signed", party=org, stage="compute") from error
+            if (hello.contract, hello.job, hello.attempt, hello.org_id) != (contract.digest, order.job, order.attempt, org):
+                raise Refusal(403, "session_invalid", f"{org} 的会话属于另一任务", f"the hello of {org} is of another attempt", party=org, stage="compute")
+            public[org] = PublicHello(base64.b64decode(hello.ephemeral), base64.b64decode(hello.fresh))
+        return public
+
+    def _task(
+        self,
+        order: Order,
+        contract: Contract,
+        attempt: Attempt,
+        public: dict[str, PublicHello],
+        key_envelopes: list[str],
+        batches: list[dict[str, Any]],
+    ) -> dict[str, Any] | None:
+        """What the worker needs; None where this party computes nothing (a receiver)."""
+        ctx, parties = self._ctx, {p.org_id: p for p in contract.parties}
+        working = list(dict.fromkeys([*contract.owners(), *contract.computation.compute_parties]))
+        if ctx.org_id not in working:
+            return None
+        parameters = ReconcileParameters.model_validate(contract.computation.steps[0].parameters)
+        peers = {
+            org: {
+                "certificate": ctx.directory.certificate(org),
+                "spki": parties[org].tls_spki,
+                "host": parties[org].channel_host,
+                "port": parties[org].channel_port,
+            }
+            for org in working
+            if org != ctx.org_id
+        }
+        return {
+            "task": "compute",
+            "org": ctx.org_id,
+            "job": order.job,
+            "attempt": order.attempt,
+            "contract": contract.digest,
+            "business_date": order.business_date,
+            "nodes": list(contract.computation.compute_parties),
+            "receivers": list(contract.recipients()),
+            "batches": batches,
+            "reveal_difference": parameters.reveal_difference,
+            "hellos": {org: base64.b64encode(h.to_bytes()).decode() for org, h in public.items()},
+            "secret": base64.b64encode(attempt.secret.to_bytes()).decode(),
+            "identity": _raw(ctx.keys.identity.private_bytes_raw()),
+            "sealing": _raw(ctx.keys.sealing.private_bytes_raw()),
+            "tls": _raw(ctx.keys.tls.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())),
+            "certificate": ctx.paths.certificate.read_text(),
+            "peers": peers,
+            "identity_keys": {org: p.identity_key for org, p in parties.items()},
+            "sealing_keys": {org: p.sealing_key for org, p in parties.items()},
+            "key_envelopes": key_envelopes,
+            "folder": str(self.folder(order.job)),
+            "memory_mb": ctx.settings.worker_memory_mb,
+            "deadline_seconds": ctx.settings.compute_deadline_seconds,
+            "timeout_seconds": 60,
+        }
+
+    def _attend(self, order: Order, attempt: Attempt, task: dict[str, Any]) -> None:
+        """Start the worker, wait for it, keep what it reports, as evidence."""
+        ctx = self._ctx
+        try:
+            attempt.worker = WorkerProcess(task, ctx.paths.root / "worker.log")
+            self._switchboard.register(order.job, order.attempt, attempt.worker.deliver)
+            if attempt.state == "aborted":
+                attempt.worker.kill()
+            report = attempt.worker.wait()
+        except WorkerFailed as error:
+            self._fail(order, attempt, error.code, error.zh, error.en)
+            return
+        finally:
+            self._switchboard.unregister(order.job, order.attempt)
+        try:
+            with ctx.session() as session:
+                row = session.get_one(JobRow, (order.job, order.attempt))
+                for peer, seen in report["transcripts"].items():
+                    ctx.record(session, "channel_transcript", {"peer": peer, **seen}, **_where(order))
+                if "input" in report:
+                    ctx.record(session, "input_shared", report["input"], **_where(order))
+                for owner, seen in sorted(report["received"].items()):
+                    ctx.record(session, "input_received", {"owner": owner, **seen}, **_where(order))
+                for receiver, half in report.get("halves", {}).items():
+                    ctx.record(session, "half_sealed", {"recipient": receiver, **half}, **_where(order))
+                    row.half_path, row.half_digest = str(self.folder(order.job) / f"half-{receiver}.sealed"), half["digest"]
+                row.state, row.updated_at = "computed", now()
+                row.input = {**row.input, "cpu_seconds": report["cpu_seconds"], "peak_rss_mb": report["peak_rss_mb"]}
+                session.add(row)
+                session.commit()
+        except Exception:
+            log.exception("the report of %s could not be kept", order.job)
+            self._fail(order, attempt, "work_failed", "结果无法保存", "the outcome could not be kept")
+            return
+        attempt.report = report
+        attempt.state = "computed"
+
+    def _fail(self, order: Order, attempt: Attempt, code: str, zh: str, en: str) -> None:
+        ctx = self._ctx
+        attempt.code, attempt.error_zh, attempt.error_en = code, zh, en
+        try:
+            with ctx.session() as session:
+                row = session.get(JobRow, (order.job, order.attempt))
+                if row is not None:
+                    row.state, row.error, row.updated_at = "failed", code, now()
+                    session.add(row)
+                ctx.record(session, "computation_failed", {"code": code}, **_where(order))
+                session.commit()
+        except Exception:
+            log.exception("the failure of %s could not be recorded", order.job)
+        attempt.state = "aborted" if code == "aborted" else "failed"
+
+    def status(self, job: str, number: int) -> dict[str, Any]:
+        """How far this node's part is: `{state, percent, step, evidence, error, code}`."""
+        with self._lock:
+            attempt = self._live.get((job, number))
+        if attempt is None:
+            return {"state": "failed", "percent": 0, "step": "", "code": "not_prepared", "error": "节点已重启 / the node was restarted", "evidence": []}
+        progress = attempt.worker.progress if attempt.worker else None
+        done = attempt.state == "computed"
+        return {
+            "state": attempt.state,
+            "percent": 100 if done else progress.percent if progress else 0,
+            "step": progress.step if progress else "",
+            "code": attempt.code,
+            "error": f"{attempt.error_zh} / {attempt.error_en}" if attempt.code else "",
+            "evidence": evidence_of(self._ctx, job, number) if done else [],
+        }
+
+    def abort(self, job: str, number: int) -> None:
+        """Kill the worker of an attempt, and of every earlier one."""
+        with self._lock:
+            found = [a for (j, n), a in self._live.items() if j == job and n <= number]
+        for attempt in found:
+            if attempt.worker is not None and attempt.state == "computing":
+                attempt.worker.kill()
+            elif attempt.state in ("prepared", "computing"):
+                attempt.state, attempt.code = "aborted", "aborted"
+
+    def forget(self, job: str) -> None:
+        """Delete what the job left in memory and in its folder."""
+        self.abort(job, MAX_ATTEMPTS)
+        with self._lock:
+            for key in [k for k in self._live if k[0] == job]:
+                del self._live[key]
+        shutil.rmtree(self.folder(job), ignore_errors=True)
+
+    def stop(self) -> None:
+        """Kill every worker."""
+        with self._lock:
+            live = list(self._live.values())
+        for attempt in live:
+            if attempt.worker is not None and attempt.state == "computing":
+                attempt.worker.kill()
+
+
+def consume(ctx: NodeContext, session: Session, order: Order, contract: Contract) -> None:
+    """Count a use at this holder: (contract, job, own input commitment); a retry with the same commitment is free.
+
+    raises  Refusal when no use is left, or the coordinator speaks of another input than this node committed to
+    """
+    row = session.exec(select(JobRow).where(JobRow.job == order.job, col(JobRow.input).op("?")("commitment"))).first()
+    commitment = str(row.input["commitment"]) if row is not None else ""
+    if not commitment or not secrets.compare_digest(commitment, order.commitments.get(ctx.org_id, "")):
+        raise Refusal(403, "commitment_differs", "输入承诺与本节点不符", "the order speaks of another input than this node's", party=ctx.org_id, stage="compute")
+    session.exec(select(JobRow).where(JobRow.job == order.job).with_for_update()).all()
+    session.connection().exec_driver_sql("lock table contract_use in exclusive mode")
+    use = session.get(UseRow, (contract.contract_id, order.job, commitment))
+    if use is None:
+        used = len(session.exec(select(UseRow).where(UseRow.contract_id == contract.contract_id)).all())
+        if used >= contract.limits.max_uses:
+            raise Refusal(
+                403,
+                "uses_exhausted",
+                f"本机构使用次数已用尽（{used}/{contract.limits.max_uses}）",
+                f"no uses left at {ctx.org_id} ({used}/{contract.limits.max_uses})",
+                party=ctx.org_id,
+                stage="compute",
+                limit=str(contract.limits.max_uses),
+                mend_zh="续签提高使用次数的新版本",
+                mend_en="sign a new version with more uses",
+            )
+        rows = int(row.input["rows"]) if row is not None else 0
+        use = UseRow(contract_id=contract.contract_id, job=order.job, commitment=commitment, attempts=0, rows=rows, at=now())
+        ctx.record(session, "use_consumed", {"use": used + 1, "of": contract.limits.max_uses, "commitment": commitment}, **_where(order))
+    if use.attempts >= MAX_ATTEMPTS:
+        raise Refusal(403, "attempts_exhausted", "重试次数已用尽", "no attempts left", party=ctx.org_id, stage="compute", limit=str(MAX_ATTEMPTS))
+    use.attempts += 1
+    session.add(use)
+
+
+def evidence_of(ctx: NodeContext, job: str, attempt: int) -> list[str]:
+    """This node's evidence of a job so far, as it goes back with an answer (the outbox carries it too)."""
+    with ctx.session() as session:
+        rows = session.exec(select(JournalRow).where(JournalRow.job == job).order_by(col(JournalRow.signer_seq))).all()
+    return [base64.b64encode(r.envelope).decode() for r in rows]
+
+
+def _check_batches(ctx: NodeContext, contract: Contract, batches: list[dict[str, Any]]) -> None:
+    """The batches are those of the contract's owners, each once; ours is what we announced."""
+    institutions = institutions_of(contract)
+    owners = list(contract.owners())
+    expected = [(o, "institution" if o in institutions else "bank", n) for n, o in enumerate(owners)]
+    said = sorted(((b["owner"], b["side"], b["batch"]) for b in batches), key=lambda b: int(b[2]))
+    if said != expected or any(not 0 <= int(b["rows"]) < 2**40 for b in batches) or sum(int(b["rows"]) for b in batches) > contract.limits.max_rows:
+        raise Refusal(403, "batches_invalid", "数据批次与合约不符或超过数据量上限", "the batches are not those of the contract, or exceed its volume", party=ctx.org_id, stage="compute", limit=str(contract.limits.max_rows))
+
+
+def _where(order: Order) -> dict[str, Any]:
+    return {"contract": order.contract, "job": order.job, "attempt": order.attempt, "stage": Stage.COMPUTE.value if order.stage is Stage.COMPUTE else order.stage.value}
+
+
+def _raw(data: bytes) -> str:
+    return base64.b64encode(data).decode()
