@@ -151,7 +151,7 @@ def test_every_consistency_proof_to_300():
 def test_roots_and_proofs_of_pymerkle():
     other = InmemoryTree(algorithm="sha256")
     for number in range(130):
-        other.append_entry(b"%d" % number)
+        other.append(b"%d" % number)
         assert other.get_state() == NAIVE[number + 1]
 
 
