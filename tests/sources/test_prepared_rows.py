@@ -233,6 +233,11 @@ def test_rejects_name_row_field_and_reason(write: Write, prepare: Prepare, tmp_p
     assert b"4.40301" not in data
 
 
+def test_a_download_holds_no_formula(write: Write, prepare: Prepare, tmp_path: Path) -> None:
+    write_rejects(tmp_path / "out", prepare(write(["1,loan,x,,2026-10-01"], name="=cmd.csv")).rejects)
+    assert (tmp_path / "out").read_text("utf-8-sig").splitlines()[1].startswith("'=cmd.csv,1,amount,")
+
+
 def test_parties_are_flagged_or_strict(write: Write, prepare: Prepare) -> None:
     parties = [ID, ID[:-1] + "1", "P1234567", "", "110105491231002"]
     path = write(

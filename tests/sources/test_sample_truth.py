@@ -119,4 +119,4 @@ def test_a_million_rows(
     figures = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     record_property("figures", figures)
     assert (figures["rows"], figures["rejected"]) == (1_000_000, 0)
-    assert figures["peak_mb"] < 800
+    assert figures["peak_mb"] < 600

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hefu.components.reconcile import OwnerRows, ReconcileParameters, Side
 from hefu.domain.dataset import DataSet
+from hefu.node.sources.arrow import numbers, text_buffers
 from hefu.node.sources.columns import map_columns
 from hefu.node.sources.engine import Workbench, open_workbench
 from hefu.node.sources.errors import AmountOverflow, FileUnreadable, MappingMissing
@@ -164,7 +165,8 @@ def _collect(
         else str(implied)
     )
     good = (
-        f"SELECT row_number, cents, {institution} AS institution, {key} AS key, day <> DATE '{day}' AS transit "  # noqa: S608
+        f"SELECT row_number, cents, CAST({institution} AS INTEGER) AS institution, {key} AS key, "  # noqa: S608
+        f"CAST(day <> DATE '{day}' AS UTINYINT) AS transit "
         "FROM parsed WHERE ok"
     )
     groups: SumGroups | None = None
@@ -173,7 +175,7 @@ def _collect(
     else:
         table = bench.connection.sql(
             "SELECT row_number, cents, institution, key, transit, "  # noqa: S608
-            "row_number() OVER (PARTITION BY institution, key ORDER BY cents, row_number) - 1 AS occurrence "
+            "CAST(row_number() OVER (PARTITION BY institution, key ORDER BY cents, row_number) - 1 AS UINTEGER) AS occurrence "
             f"FROM ({good}) ORDER BY row_number"
         ).to_arrow_table()
     rows = _owner_rows(table, owner, side, batch)
@@ -207,52 +209,35 @@ def _sum_groups(bench: Workbench, good: str, name: str) -> tuple[pa.Table, SumGr
             f"文件 {name} 第 {beyond} 行所属键的金额合计超出范围",
             f"file {name}: the amounts of the key of row {beyond} add up beyond 2^62 cents",
         )
-    members = connection.execute(
+    members = connection.sql(
         "SELECT good.row_number AS row, sums.row_number AS first FROM good JOIN sums USING (institution, key) ORDER BY 1"
-    ).fetchnumpy()
+    ).to_arrow_table()
     table = connection.sql(
-        "SELECT row_number, CAST(total AS BIGINT) AS cents, institution, key, false AS transit, 0 AS occurrence "
+        "SELECT row_number, CAST(total AS BIGINT) AS cents, institution, key, CAST(0 AS UTINYINT) AS transit, CAST(0 AS UINTEGER) AS occurrence "
         "FROM sums ORDER BY row_number"
     ).to_arrow_table()
-    return table, SumGroups(members["row"].astype(np.uint64), members["first"].astype(np.uint64))
+    return table, SumGroups(
+        numbers(members.column("row"), np.uint64), numbers(members.column("first"), np.uint64)
+    )
 
 
 def _owner_rows(table: pa.Table, owner: str, side: Side, batch: int) -> OwnerRows:
-    offsets, data = _text_buffers(table.column("key"))
+    offsets, data = text_buffers(table.column("key"))
     rows = OwnerRows(
         owner=owner,
         side=side,
         batch=batch,
-        institution=np.asarray(table.column("institution")).astype(np.int32),
+        institution=numbers(table.column("institution"), np.int32),
         key_offsets=offsets,
         key_data=data,
-        occurrence=np.asarray(table.column("occurrence")).astype(np.uint32),
-        amount_cents=np.asarray(table.column("cents")).astype(np.int64),
-        row=np.asarray(table.column("row_number")).astype(np.uint64),
-        transit=np.asarray(table.column("transit")).astype(np.bool_),
+        occurrence=numbers(table.column("occurrence"), np.uint32),
+        amount_cents=numbers(table.column("cents"), np.int64),
+        row=numbers(table.column("row_number"), np.uint64),
+        transit=numbers(table.column("transit"), np.uint8).astype(np.bool_),
     )
     if len(rows) and int(rows.row.max()) >= MAX_ROW:
         raise FileUnreadable("文件超过 2^40 行", "the file has more than 2^40 rows")
     return rows
-
-
-def _text_buffers(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Offsets (n+1,) and UTF-8 bytes of a text column without nulls."""
-    offsets, parts, done = [np.zeros(1, np.int64)], [], 0
-    for chunk in column.chunks:
-        if not len(chunk):
-            continue
-        chunk = chunk.cast(pa.large_string())
-        _, places, data = chunk.buffers()
-        place = np.frombuffer(places, np.int64, len(chunk) + 1, chunk.offset * 8)
-        parts.append(
-            np.frombuffer(data, np.uint8, int(place[-1] - place[0]), int(place[0]))
-            if data
-            else np.zeros(0, np.uint8)
-        )
-        offsets.append(place[1:] - place[0] + done)
-        done += int(place[-1] - place[0])
-    return np.concatenate(offsets), np.concatenate([np.zeros(0, np.uint8), *parts])
 
 
 def _exact_sum(cents: NDArray[np.int64]) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-MEMORY_MB = 256
+MEMORY_MB = 192
 THREADS = 2
 
 

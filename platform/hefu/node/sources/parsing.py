@@ -15,6 +15,7 @@ from datetime import date
 import numpy as np
 
 from hefu.node.sources import expressions as sql
+from hefu.node.sources.arrow import numbers
 from hefu.node.sources.engine import Workbench
 from hefu.node.sources.party import BAD_CHECKSUM, UNKNOWN_FORM, VALID, party_state, party_text
 from hefu.node.sources.readers import Opened, reading
@@ -145,15 +146,15 @@ def party_flags(bench: Workbench) -> dict[date, int]:
 def read_rejects(bench: Workbench, name: str, fields: list[str], day: date | None) -> Rejects:
     """What is wrong in `parsed`: of rows of `day` and of rows without a readable day; None for all days."""
     parts = " UNION ALL ".join(
-        f"SELECT row_number, {i} AS field, p_{field} AS reason FROM parsed WHERE bad AND p_{field} <> 0"  # noqa: S608
+        f"SELECT row_number, CAST({i} AS UTINYINT) AS field, p_{field} AS reason FROM parsed WHERE bad AND p_{field} <> 0"  # noqa: S608
         + (f" AND (day IS NULL OR day = DATE '{day}')" if day else "")
         for i, field in enumerate(PROBLEM_FIELDS)
     )
-    found = bench.connection.execute(f"SELECT * FROM ({parts}) ORDER BY row_number, field").fetchnumpy()  # noqa: S608
+    found = bench.connection.sql(f"SELECT * FROM ({parts}) ORDER BY row_number, field").to_arrow_table()  # noqa: S608
     return Rejects(
         name,
         fields,
-        np.asarray(found["row_number"]).astype(np.uint64),
-        np.asarray(found["field"]).astype(np.uint8),
-        np.asarray(found["reason"]).astype(np.uint8),
+        numbers(found.column("row_number"), np.uint64),
+        numbers(found.column("field"), np.uint8),
+        numbers(found.column("reason"), np.uint8),
     )

@@ -108,13 +108,10 @@ def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
         writer = csv.writer(out)
         writer.writerow(("file", "row", "field", "reason_code", "reason_zh", "reason_en"))
         for reject in rejects:
-            writer.writerow(
-                (
-                    reject.file,
-                    reject.line,
-                    reject.field,
-                    reject.reason_code,
-                    reject.reason_zh,
-                    reject.reason_en,
-                )
-            )
+            names = (_no_formula(reject.file), reject.line, _no_formula(reject.field))
+            writer.writerow((*names, reject.reason_code, reject.reason_zh, reject.reason_en))
+
+
+def _no_formula(name: str) -> str:
+    """Names of files and columns come from outside: a spreadsheet must not run one that begins like a formula."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
