@@ -1,10 +1,10 @@
-"""The regulator's charts: exceptions per day, stacked by kind, and the match rate over them."""
+"""The regulator's charts: exceptions per day, stacked by kind, and the match rate over them (Vega-Lite)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import altair as alt
 import streamlit as st
 from hefu.node.console_models import ResultSummary
 
@@ -19,7 +19,9 @@ _KINDS = {
 
 def draw_trend(results: Sequence[ResultSummary]) -> None:
     """Opened results that stand, by business date: bars of exceptions, a line of the match rate."""
-    opened = [r for r in results if r.stands and r.match_rate is not None]
+    opened = sorted(
+        (r for r in results if r.stands and r.match_rate is not None), key=lambda r: r.business_date
+    )
     if not opened:
         st.caption(t("results.no_trend"))
         return
@@ -33,21 +35,48 @@ def draw_trend(results: Sequence[ResultSummary]) -> None:
         for r in opened
         for rank, (kind, (attribute, _)) in enumerate(_KINDS.items())
     ]
-    words, colors = [named("row_status", k) for k in _KINDS], [c for _, c in _KINDS.values()]
-    x = alt.X("day:O", title=None, axis=alt.Axis(labelAngle=0))
-    bars = alt.Chart(alt.Data(values=rows)).mark_bar(size=26, cornerRadiusEnd=3).encode(
-        x=x,
-        y=alt.Y("rows:Q", title=t("results.exceptions"), stack="zero"),
-        color=alt.Color("kind:N", title=None, scale=alt.Scale(domain=words, range=colors), legend=alt.Legend(orient="top", labelLimit=400)),
-        order="rank:Q",
-        tooltip=[alt.Tooltip("day:O", title=t("common.day")), alt.Tooltip("kind:N", title=t("common.state")), alt.Tooltip("rows:Q", title=t("common.rows"))],
-    )  # fmt: skip
-    rates = alt.Data(values=[{"day": r.business_date, "rate": r.match_rate} for r in opened])
-    line = alt.Chart(rates).mark_line(point={"size": 45, "filled": True}, color="#12B886", strokeWidth=2.5).encode(
-        x=x,
-        y=alt.Y("rate:Q", title=t("overview.match_rate"), axis=alt.Axis(format=".2%", orient="right"), scale=alt.Scale(zero=False, padding=12)),
-        tooltip=[alt.Tooltip("day:O", title=t("common.day")), alt.Tooltip("rate:Q", title=t("overview.match_rate"), format=".3%")],
-    )  # fmt: skip
-    st.altair_chart(
-        alt.layer(bars, line).resolve_scale(y="independent").properties(height=280), width="stretch"
-    )
+    rates = [{"day": r.business_date, "rate": r.match_rate} for r in opened]
+    spec = {"height": 280, "layer": [_bars(rows), _line(rates)], "resolve": {"scale": {"y": "independent"}}}
+    st.vega_lite_chart(spec, width="stretch")
+
+
+def _day() -> dict[str, Any]:
+    return {"field": "day", "type": "ordinal", "title": None, "axis": {"labelAngle": 0}}
+
+
+def _bars(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    scale = {
+        "domain": [named("row_status", k) for k in _KINDS],
+        "range": [color for _, color in _KINDS.values()],
+    }
+    return {
+        "data": {"values": rows},
+        "mark": {"type": "bar", "width": 26, "cornerRadiusEnd": 3},
+        "encoding": {
+            "x": _day(),
+            "y": {"field": "rows", "type": "quantitative", "title": t("results.exceptions"), "stack": "zero"},
+            "color": {"field": "kind", "type": "nominal", "title": None, "scale": scale, "legend": {"orient": "top", "labelLimit": 400}},
+            "order": {"field": "rank", "type": "quantitative"},
+            "tooltip": [
+                {"field": "day", "title": t("common.day")},
+                {"field": "kind", "title": t("common.state")},
+                {"field": "rows", "title": t("common.rows")},
+            ],
+        },
+    }  # fmt: skip
+
+
+def _line(rates: list[dict[str, Any]]) -> dict[str, Any]:
+    axis, scale = {"format": ".2%", "orient": "right"}, {"zero": False, "padding": 12}
+    return {
+        "data": {"values": rates},
+        "mark": {"type": "line", "point": {"size": 45, "filled": True, "color": "#12B886"}, "color": "#12B886", "strokeWidth": 2.5},
+        "encoding": {
+            "x": _day(),
+            "y": {"field": "rate", "type": "quantitative", "title": t("overview.match_rate"), "axis": axis, "scale": scale},
+            "tooltip": [
+                {"field": "day", "title": t("common.day")},
+                {"field": "rate", "type": "quantitative", "title": t("overview.match_rate"), "format": ".3%"},
+            ],
+        },
+    }  # fmt: skip

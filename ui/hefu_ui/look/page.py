@@ -32,9 +32,11 @@ def page_title(title: str, about: str = "", chips: tuple[Html, ...] = ()) -> Non
 
 
 @contextmanager
-def card(key: str, title: str = "", symbol: str = "", note: str = "") -> Iterator[None]:
-    """A white card."""
-    with st.container(border=True, key=f"card_{key}"):
+def card(
+    key: str, title: str = "", symbol: str = "", note: str = "", *, fill: bool = False
+) -> Iterator[None]:
+    """A white card; with `fill` as high as its neighbours."""
+    with st.container(border=True, key=f"card_{key}", height="stretch" if fill else "content"):
         if title:
             mark = icon(symbol) if symbol else ""
             st.html(

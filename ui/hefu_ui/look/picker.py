@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -14,12 +14,11 @@ def pick_row(
     key: str, rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any] | None = None
 ) -> int | None:
     """Draw rows (title → value); returns the index of the selected one."""
-    height = min(35 * (len(rows) + 1) + 3, 458)
     event: Any = st.dataframe(
         columns_of(rows),
         hide_index=True,
         width="stretch",
-        height=height,
+        height=table_height(len(rows)),
         column_config=dict(config or {}),
         on_select="rerun",
         selection_mode="single-row",
@@ -38,3 +37,8 @@ def chips(kind: str, label: str, width: Any = None) -> Any:
 def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Rows as columns, which is how a table is drawn."""
     return {title: [row[title] for row in rows] for title in rows[0]} if rows else {}
+
+
+def table_height(rows: int) -> int | Literal["content"]:
+    """As high as its rows, up to a dozen of them; then it scrolls."""
+    return "content" if rows <= 12 else 458

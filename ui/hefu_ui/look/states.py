@@ -42,10 +42,14 @@ _LOOKS: dict[str, dict[str, tuple[str, str]]] = {
         "closed": _GOOD,
     },
     "alarm": {"open": _BAD, "acknowledged": _GOOD},
+    "seal": {"sealed": ("orange", "lock"), "opened": ("green", "lock_open")},
+    "effect": {"stands": _GOOD, "replaced": ("gray", "history")},
     "verify": {"idle": ("gray", "radio_button_unchecked"), "running": _BUSY, "passed": _GOOD, "failed": ("red", "gpp_bad")},
 }  # fmt: skip
 
-CHIP_COLORS = {"green", "blue", "orange", "red", "gray", "violet"}
+_CELLS = {
+    "green": "#c6f0e0", "blue": "#d3e1ff", "orange": "#ffe4b0", "red": "#fbcfcf", "gray": "#e3e8f0", "violet": "#e1d6fb",
+}  # fmt: skip
 
 
 def look_of(kind: str, value: str) -> tuple[str, str]:
@@ -62,4 +66,4 @@ def state_chip(kind: str, value: str) -> Html:
 def state_options(kind: str) -> tuple[list[str], list[str]]:
     """All words of a kind with their colours, for a column of chips."""
     looks = _LOOKS[kind]
-    return [named(kind, value) for value in looks], [looks[value][0] for value in looks]
+    return [named(kind, value) for value in looks], [_CELLS[looks[value][0]] for value in looks]

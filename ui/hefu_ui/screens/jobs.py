@@ -36,13 +36,14 @@ def _start(contracts: dict[str, str]) -> None:
         )
         first = st.date_input(t("common.from"), value=days_back(1), max_value="today", width=160)
         last = st.date_input(t("common.to"), value=days_back(1), max_value="today", width=160)
-        reason = st.text_input(t("common.reason"), value="manual", width=180)
+        reason = st.text_input(t("common.reason"), placeholder=t("job_reason.manual"), width=180)
         pressed = st.button(t("jobs.run"), type="primary", icon=":material/play_arrow:")
     if pressed and last < first:
         st.warning(t("common.ends_last_before"))
     elif pressed and contract_id:
+        why = reason.strip() or ("manual" if first == last else "backfill")
         request = JobRequest(
-            contract_id=contract_id, first_day=first.isoformat(), last_day=last.isoformat(), reason=reason
+            contract_id=contract_id, first_day=first.isoformat(), last_day=last.isoformat(), reason=why
         )
         do(lambda: node().start_jobs(request), t("jobs.requested", n=(last - first).days + 1))
 
@@ -130,9 +131,9 @@ def _draw(view: JobView) -> None:
         draw_stages(view.stages)
         st.html(f'<div class="hf-bar"><i style="width:{max(0, min(100, s.percent))}%"></i></div>')
     left, right = st.columns([3, 2], gap="medium")
-    with left, card("verdicts", t("jobs.verdicts"), "fact_check"):
+    with left, card("verdicts", t("jobs.verdicts"), "fact_check", fill=True):
         draw_verdicts(view.stages)
-    with right, card("job", t("jobs.facts"), "info"):
+    with right, card("job", t("jobs.facts"), "info", fill=True):
         facts(
             [
                 (t("common.rows"), count(s.rows)),

@@ -26,7 +26,7 @@ def show() -> None:
         (chip(t("ledger.entries", n=count(state.size)), "blue", "link"), mono(short(state.root), state.root)),
     )  # fmt: skip
     left, right = st.columns([3, 2], gap="medium")
-    with left, card("checkpoint", t("ledger.checkpoint"), "verified"):
+    with left, card("checkpoint", t("ledger.checkpoint"), "verified", fill=True):
         facts(
             [
                 (t("ledger.origin"), mono(state.origin)),
@@ -37,7 +37,7 @@ def show() -> None:
                 (t("ledger.root"), mono(short(state.root), state.root)),
             ]
         )
-    with right, card("verify", t("ledger.verify"), "policy", t("ledger.verify_note")):
+    with right, card("verify", t("ledger.verify"), "policy", t("ledger.verify_note"), fill=True):
         _verify()
     with card("entries", t("ledger.list"), "receipt_long", t("common.pick_row")):
         _entries()
@@ -89,18 +89,18 @@ def _entries() -> None:
     kinds = sorted(key.split(".", 1)[1] for key in CATALOGUE if key.startswith("evidence."))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         contract = st.text_input(
-            t("common.contract"), key="f_contract", value=st.query_params.get("contract", ""), width=190
+            t("common.contract"), key="f_contract", value=st.query_params.get("contract", ""), width=160
         )
-        job = st.text_input(t("ledger.job"), key="f_job", value=st.query_params.get("job", ""), width=210)
-        actor = st.text_input(t("ledger.actor"), key="f_actor", width=150)
+        job = st.text_input(t("ledger.job"), key="f_job", value=st.query_params.get("job", ""), width=160)
+        actor = st.text_input(t("ledger.actor"), key="f_actor", width=120)
         kind = st.selectbox(
             t("ledger.kind"),
             ["", *kinds],
             format_func=lambda k: named("evidence", k) if k else t("common.all"),
             key="f_kind",
-            width=200,
+            width=150,
         )
-        days: Any = st.date_input(t("ledger.days"), value=[], key="f_days", width=230)
+        days: Any = st.date_input(t("ledger.days"), value=[], key="f_days", width=225)
     since, until = _range(days)
     before = st.session_state.get("ledger_before")
     entries = node().entries(

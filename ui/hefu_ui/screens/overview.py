@@ -31,17 +31,17 @@ def show() -> None:
     )
     _metrics(seen)
     left, right = st.columns([3, 2], gap="medium")
-    with left, card("todos", t("overview.todos"), "checklist", t("overview.todos_note")):
+    with left, card("todos", t("overview.todos"), "checklist", t("overview.todos_note"), fill=True):
         _todos(seen.todos)
-    with right, card("ledger", t("overview.ledger"), "link"):
+    with right, card("ledger", t("overview.ledger"), "link", fill=True):
         _ledger(seen.ledger)
     if seen.trend and is_any(Role.REGULATOR):
         with card("trend", t("results.trend"), "monitoring"):
             draw_trend(seen.trend)
     left, right = st.columns([3, 2], gap="medium")
-    with left, card("jobs", t("overview.jobs"), "account_tree"):
+    with left, card("jobs", t("overview.jobs"), "account_tree", fill=True):
         _jobs(seen.jobs)
-    with right, card("nodes", t("overview.nodes"), "dns"):
+    with right, card("nodes", t("overview.nodes"), "dns", fill=True):
         _nodes(seen.online)
 
 
@@ -50,20 +50,20 @@ def _metrics(seen: Overview) -> None:
     waiting = [c for c in seen.contracts if c.state == "signing"]
     with st.grid(columns=4, min_column_width=210):
         st.metric(t("overview.my_todos"), count(len(seen.todos)), border=True, height="stretch",
-                  delta=t("overview.due_soon", n=sum(1 for todo in seen.todos if todo.due_at)), delta_color="off", delta_arrow="off")  # fmt: skip
+                  delta=t("overview.due_soon", n=sum(1 for todo in seen.todos if todo.due_at)), delta_color="blue", delta_arrow="off")  # fmt: skip
         st.metric(t("overview.todays_jobs"), count(len(todays)), border=True, height="stretch", chart_type="bar",
-                  chart_data=_per_day(seen.jobs), delta=t("overview.failed", n=_failed(todays)), delta_color="off", delta_arrow="off")  # fmt: skip
+                  chart_data=_per_day(seen.jobs), delta=t("overview.failed", n=_failed(todays)), delta_color="blue", delta_arrow="off")  # fmt: skip
         if is_any(Role.REGULATOR) and seen.trend:
             rates = [r.match_rate for r in _by_day(seen) if r.match_rate is not None]
             st.metric(t("overview.match_rate"), rate(rates[-1] if rates else None), border=True, height="stretch", chart_type="area",
                       chart_data=[r * 100 for r in rates] if len(rates) > 1 else None,
-                      delta=t("overview.alarms", n=seen.alarms_open), delta_color="off", delta_arrow="off")  # fmt: skip
+                      delta=t("overview.alarms", n=seen.alarms_open), delta_color="blue", delta_arrow="off")  # fmt: skip
         else:
             st.metric(t("overview.waiting_contracts"), count(len(waiting)), border=True, height="stretch",
                       delta=t("overview.active", n=sum(1 for c in seen.contracts if c.state == "active")),
-                      delta_color="off", delta_arrow="off")  # fmt: skip
+                      delta_color="blue", delta_arrow="off")  # fmt: skip
         st.metric(t("overview.ledger_size"), count(seen.ledger.size), border=True, height="stretch", chart_type="bar",
-                  delta=t("overview.entries_today", n=seen.ledger.entries_today), delta_color="normal",
+                  delta=t("overview.entries_today", n=seen.ledger.entries_today), delta_color="green",
                   chart_data=seen.ledger.history if len(seen.ledger.history) > 1 else None)  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from hefu.node.console_models import ExceptionRow, InquiryRequest, RecordRequest
 from hefu_ui.look.formats import count, money, org_name, rate, took, when
 from hefu_ui.look.html import Html, chip, esc, icon, table
 from hefu_ui.look.page import card, do, empty, page_title, problems_shown
-from hefu_ui.look.picker import chips, columns_of
+from hefu_ui.look.picker import chips, columns_of, table_height
+from hefu_ui.look.states import state_chip
 from hefu_ui.signed_in import may, node
 from hefu_ui.words import named, t
 
@@ -27,11 +28,7 @@ def show_result(job_id: str) -> None:
     if summary is None:
         empty("search_off", t("results.gone"), t("results.gone_next"))
         return
-    stands = (
-        chip(t("results.stands_yes"), "green", "verified")
-        if summary.stands
-        else chip(t("results.stands_no"), "gray", "history")
-    )
+    stands = state_chip("effect", "stands" if summary.stands else "replaced")
     page_title(
         t("results.of_day", day=summary.business_date),
         f"{summary.contract_id} · {job_id}",
@@ -67,12 +64,12 @@ def _counts(view: ResultView) -> None:
         ("results.missing_bank", s.missing_at_bank, old.missing_at_bank if old else None),
         ("results.off_book", s.missing_at_institution, old.missing_at_institution if old else None),
     ]  # fmt: skip
-    with st.grid(columns=6, min_column_width=150):
-        for label, now, before in pairs:
-            change = None if before is None or now is None else f"{now - before:+,}"
-            st.metric(t(label), count(now), border=True, height="stretch", delta=change, delta_color="off")
-        st.metric(t("results.difference"), money(s.difference_cents), border=True, height="stretch")
-        st.metric(t("overview.match_rate"), rate(s.match_rate), border=True, height="stretch")
+    cells = st.columns([1, 1, 1, 1, 1.6, 1.1])
+    for cell, (label, now, before) in zip(cells, pairs, strict=False):
+        change = None if before is None or now is None else f"{now - before:+,}"
+        cell.metric(t(label), count(now), border=True, height="stretch", delta=change, delta_color="off")
+    cells[4].metric(t("results.difference"), money(s.difference_cents), border=True, height="stretch")
+    cells[5].metric(t("overview.match_rate"), rate(s.match_rate), border=True, height="stretch")
     if old:
         st.info(
             t("results.changed", day=s.business_date, n=old.revision, job=old.job_id),
@@ -128,7 +125,7 @@ def _exceptions(job_id: str, view: ResultView) -> None:
         )
         event: Any = st.dataframe(
             columns_of([_line(r) for r in page.rows]), hide_index=True, width="stretch", on_select="rerun", key="exceptions_table",
-            selection_mode="multi-row", height=min(35 * (len(page.rows) + 1) + 3, 458),
+            selection_mode="multi-row", height=table_height(len(page.rows)),
             column_config={t("common.state"): chips("row_status", t("common.state"), 230)},
         )  # fmt: skip
         chosen = [page.rows[i] for i in event["selection"]["rows"] if i < len(page.rows)]
@@ -142,7 +139,7 @@ def _line(r: ExceptionRow) -> dict[str, Any]:
         t("common.row"): r.row,
         t("common.state"): [named("row_status", r.status)],
         t("results.counterpart"): org_name(r.counterpart) if r.counterpart else "—",
-        t("results.counterpart_row"): r.counterpart_row,
+        t("results.counterpart_row"): "—" if r.counterpart_row is None else str(r.counterpart_row),
         t("results.difference"): money(r.difference_cents),
     }
 

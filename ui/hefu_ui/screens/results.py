@@ -12,10 +12,10 @@ from hefu_ui.look.charts import draw_trend
 from hefu_ui.look.formats import count, days_back, money, org_name, rate, when
 from hefu_ui.look.html import table
 from hefu_ui.look.page import card, empty, page_title
-from hefu_ui.look.picker import pick_row
+from hefu_ui.look.picker import chips, pick_row
 from hefu_ui.screens.result_detail import show_result
 from hefu_ui.signed_in import node
-from hefu_ui.words import t
+from hefu_ui.words import named, t
 
 DAYS = 12
 
@@ -58,12 +58,18 @@ def _metrics(results: list[ResultSummary]) -> None:
             f"{len(standing)} / {sum(1 for r in results if r.stands)}",
             border=True,
             height="stretch",
+            delta=t("results.to_open", n=sum(1 for r in results if not r.opened_at)),
+            delta_color="blue",
+            delta_arrow="off",
         )
         st.metric(t("overview.match_rate"), rate(matched / rows if rows else None), border=True, height="stretch",
+                  delta=t("results.of_rows", n=count(rows)), delta_color="green", delta_arrow="off",
                   chart_data=[(r.match_rate or 0) * 100 for r in by_day] if len(by_day) > 1 else None, chart_type="area")  # fmt: skip
         st.metric(t("results.total_difference"), money(sum(r.difference_cents or 0 for r in standing)), border=True, height="stretch",
+                  delta=t("results.sum_note"), delta_color="orange", delta_arrow="off",
                   chart_data=[(r.difference_cents or 0) / 100 for r in by_day] if len(by_day) > 1 else None, chart_type="bar")  # fmt: skip
         st.metric(t("results.off_book"), count(sum(r.missing_at_institution or 0 for r in standing)), border=True, height="stretch",
+                  delta=t("results.off_book_note"), delta_color="red", delta_arrow="off",
                   chart_data=[r.missing_at_institution or 0 for r in by_day] if len(by_day) > 1 else None, chart_type="bar")  # fmt: skip
 
 
@@ -74,8 +80,8 @@ def _list(results: list[ResultSummary]) -> None:
             {
                 t("common.day"): r.business_date,
                 t("jobs.revision"): f"v{r.revision}",
-                t("results.seal"): t("results.opened") if r.opened_at else t("results.sealed"),
-                t("results.stands"): t("results.stands_yes") if r.stands else t("results.stands_no"),
+                t("results.seal"): [named("seal", "opened" if r.opened_at else "sealed")],
+                t("results.stands"): [named("effect", "stands" if r.stands else "replaced")],
                 t("results.matched"): count(r.matched),
                 t("results.mismatched"): count(r.mismatched),
                 t("results.missing_bank"): count(r.missing_at_bank),
@@ -86,6 +92,10 @@ def _list(results: list[ResultSummary]) -> None:
             }
             for r in results
         ],
+        {
+            t("results.seal"): chips("seal", t("results.seal"), 90),
+            t("results.stands"): chips("effect", t("results.stands"), 100),
+        },
     )
     if chosen is not None:
         st.query_params["id"] = results[chosen].job_id
