@@ -102,7 +102,7 @@ def create_app(ctx: CoordinatorContext, *, ledger_dsn: str, internal_token: str)
     _add_ledger(app, ctx, ledger_dsn)
     _add_internal(app, ctx, internal_token)
 
-    @app.get("/health")
+    @app.get("/healthz")
     def health() -> dict[str, str]:
         return {"status": "ok"}
 

@@ -10,7 +10,7 @@ from hefu_ledger.keys import KeyEntry, KeyList
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from hefu.domain.identity import Application
+from hefu.domain.identity import Application, Standing
 from hefu.keys.public import key_id, load_public_ed25519
 from hefu.store.coordinator_tables import ApplicationRow
 from hefu.store.signed import read_application
@@ -80,7 +80,7 @@ class Directory:
             found = self._by_org.get(sender)
         if found is None or key_id(found.key) != claimed_key_id:
             return None
-        return Sender(public_key=found.key, standing=found.standing)
+        return Sender(public_key=found.key, standing=Standing(found.standing).value)
 
     def resolve(self, org_id: str) -> Peer:
         """A node's address and pinned keys, for the signed client."""

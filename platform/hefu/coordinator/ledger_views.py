@@ -40,7 +40,7 @@ def entry(ctx: CoordinatorContext, seq: int) -> dict[str, Any]:
             raise not_found(f"存证 #{seq}", f"entry #{seq}")
         receipt = store.inclusion_receipt(connection, found.envelope_id)
     envelope = found.entry.envelope
-    key_id = envelope.signatures[0].keyid
+    key_id = envelope.signatures[0].key_id
     known = ctx.directory.ledger_keys().resolve(key_id)
     signature_valid = inclusion_valid = False
     try:

@@ -11,6 +11,8 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from sqlmodel import Session
+
 from hefu.coordinator import contracts, jobs, stages
 from hefu.coordinator.context import CoordinatorContext, stage_envelope
 from hefu.domain.job import FINAL_STATES, JobState, Stage
@@ -55,8 +57,7 @@ class StageRunner:
             if job.state in FINAL_STATES:
                 return _answer("finished", _closed(stage, job))
             if jobs.stage_passed(session, job, stage):
-                row = _newest(session, job, stage)
-                return _answer("finished", Verdict.model_validate(row.verdict))
+                return _answer("finished", Verdict.model_validate(_newest(session, job, stage).verdict))
             key = (job_id, stage.value, job.attempt)
             with self._lock:
                 running = self._running.get(key)
@@ -67,7 +68,7 @@ class StageRunner:
                 with self._lock:
                     self._running.pop(key, None)
                 return _answer("waiting" if row.state == "waiting" else "finished", Verdict.model_validate(row.verdict))
-            row = row or StageRow(job_id=job_id, stage=stage.value, attempt=job.attempt, state="running", started_at=now())
+            row = row if row is not None else StageRow(job_id=job_id, stage=stage.value, attempt=job.attempt, state="running", started_at=now())
             row.state, row.started_at, row.finished_at, row.verdict = "running", now(), None, {}
             job.state, job.stage = JobState.RUNNING.value, stage.value
             job.started_at = job.started_at or now()
@@ -164,11 +165,11 @@ def _waits(stage: Stage, verdict: Verdict) -> bool:
     return verdict.waiting and (early or any(f.rule in ("awaiting_review", "ledger_late") for f in verdict.findings) or stage is Stage.RETAIN_AND_DELETE)
 
 
-def _newest(session: Any, job: JobRow, stage: Stage) -> StageRow:
+def _newest(session: Session, job: JobRow, stage: Stage) -> StageRow:
     for attempt in range(job.attempt, 0, -1):
         row = session.get(StageRow, (job.job_id, stage.value, attempt))
         if row is not None and row.state == "passed":
-            return row  # type: ignore[no-any-return]  # a StageRow
+            return row
     raise LookupError(f"{stage} of {job.job_id} has not passed")
 
 

@@ -301,7 +301,7 @@ def _await_workers(
 ) -> list[Finding]:
     """Poll until every worker has finished, one has failed, or the deadline passed."""
     deadline = time.monotonic() + ctx.settings.compute_deadline_seconds
-    params = {"job": job.job_id, "attempt": job.attempt}
+    params: dict[str, str | int] = {"job": job.job_id, "attempt": job.attempt}
     last_evidence: dict[str, list[str]] = {}
     while time.monotonic() < deadline:
         states, faults = ask_all(everybody, lambda org: dict(ctx.client.get(org, "/orders/status", params, timeout_seconds=20)))

@@ -27,6 +27,7 @@ from hefu.store.coordinator_tables import (
     StageRow,
 )
 from hefu.store.signed import decode_envelope, read_application
+from hefu.wire.refusal import not_found
 
 
 def participants(ctx: CoordinatorContext) -> list[dict[str, Any]]:
@@ -101,7 +102,7 @@ def contract_bundle(ctx: CoordinatorContext, digest: str, party: str) -> dict[st
     with ctx.session() as session:
         row, contract = contracts.load(session, digest)
         if party not in [p.org_id for p in contract.parties]:
-            raise contracts.not_found("合约", "contract")
+            raise not_found("合约", "contract")
         signatures = session.exec(select(ContractSignatureRow).where(ContractSignatureRow.digest == digest)).all()
         notices = session.exec(select(ContractNoticeRow).where(ContractNoticeRow.digest == digest).order_by(col(ContractNoticeRow.id))).all()
         return {
@@ -133,7 +134,7 @@ def _contracts_of(session: Session, party: str) -> list[str]:
 
 def job_summary(job: JobRow) -> dict[str, Any]:
     """One job in short."""
-    passed = STAGES.index(job.stage) if job.stage in list(STAGES) else 0  # type: ignore[arg-type]  # a Stage is a str
+    passed = STAGES.index(job.stage) if job.stage in list(STAGES) else 0
     inner = int(job.progress.get("percent", 0))
     percent = 100 if job.state in (JobState.SUCCEEDED, JobState.SUPERSEDED) else int((passed + inner / 100) * 100 / len(STAGES))
     return {
@@ -162,7 +163,7 @@ def job_view(ctx: CoordinatorContext, job_id: str, party: str) -> dict[str, Any]
     with ctx.session() as session:
         job = session.get(JobRow, job_id)
         if job is None or job.contract_digest not in _contracts_of(session, party):
-            raise contracts.not_found(f"任务 {job_id}", f"job {job_id}")
+            raise not_found(f"任务 {job_id}", f"job {job_id}")
         rows = session.exec(select(StageRow).where(StageRow.job_id == job_id).order_by(col(StageRow.attempt))).all()
         contract = contracts.load(session, job.contract_digest)[1]
         count = session.connection().execute(text("select count(*) from ledger.entry where job = :j"), {"j": job_id}).scalar()
@@ -198,7 +199,7 @@ def schedules(ctx: CoordinatorContext, party: str | None = None) -> list[dict[st
             if contract.schedule is None or (party is not None and party not in [p.org_id for p in contract.parties]):
                 continue
             covered = session.exec(
-                select(JobRow.business_date)
+                select(JobRow)
                 .where(JobRow.contract_id == row.contract_id, JobRow.state == JobState.SUCCEEDED.value)
                 .order_by(col(JobRow.business_date).desc())
             ).first()
@@ -214,7 +215,7 @@ def schedules(ctx: CoordinatorContext, party: str | None = None) -> list[dict[st
                     "time_zone": contract.schedule.time_zone,
                     "window_minutes": contract.schedule.window_minutes,
                     "paused": row.paused,
-                    "last_covered": covered.isoformat() if covered else None,
+                    "last_covered": covered.business_date.isoformat() if covered else None,
                     "next_times": [t.isoformat() for t in next_runs(cron, contract.schedule.time_zone, contract.schedule.run_days, now(), 10)],
                 }
             )

@@ -19,7 +19,7 @@ from hefu.node import registry
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.store.base import now
 from hefu.store.node_tables import ContractNoticeRow, ContractRow, ContractSignatureRow
-from hefu.store.signed import decode_envelope, encode_envelope, read_signed, read_unverified, sign_document
+from hefu.store.signed import decode_envelope, encode_envelope, read_application, read_signed, read_unverified, sign_document
 from hefu.wire.refusal import Refusal, not_found
 
 
@@ -45,7 +45,7 @@ def verify_parties(ctx: NodeContext, contract: Contract) -> dict[str, str]:
             raise Refusal(422, "not_admitted", f"{party.org_id} 未准入", f"{party.org_id} is not admitted", party=party.org_id)
         application = registry.verify_admission(ctx, entry, operator.identity_key)
         pinned = ctx.kit.applications.get(party.org_id)
-        if pinned is not None and registry.read_application(pinned).digest != party.application:
+        if pinned is not None and read_application(pinned).digest != party.application:
             raise Refusal(422, "pin_mismatch", f"{party.org_id} 的密钥与启动包不符", f"the keys of {party.org_id} are not those of the start-up kit", party=party.org_id)
         keys = application.keys
         if (party.application, party.identity_key, party.sealing_key, party.tls_spki) != (

@@ -7,6 +7,7 @@ registry is refused here, and the refusal names the organisation.
 from __future__ import annotations
 
 import threading
+from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
@@ -14,7 +15,7 @@ from hefu_ledger.dsse import Envelope
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from hefu.domain.identity import Application
+from hefu.domain.identity import Application, Standing
 from hefu.domain.kit import Kit
 from hefu.keys.certificates import load_certificate
 from hefu.keys.public import key_id, load_public_ed25519, load_public_x25519, spki_digest
@@ -103,11 +104,11 @@ class Directory:
         """The key to which secrets for this organisation are sealed."""
         return load_public_x25519(self.application(org_id).keys.sealing)
 
-    def standing(self, org_id: str) -> str:
+    def standing(self, org_id: str) -> Literal["active", "suspended", "revoked"]:
         """active, suspended or revoked; an unknown organisation is revoked."""
         with self._lock:
             known = self._peers.get(org_id)
-        return "revoked" if known is None else known[0].standing
+        return "revoked" if known is None else Standing(known[0].standing).value
 
     def certificate(self, org_id: str) -> str:
         """The peer's certificate (PEM), whose key is the pinned one. Raises UnknownPeer."""

@@ -22,6 +22,7 @@ from hefu.domain.job import DECISION_TYPE, Order, ReleaseDecision, Stage
 from hefu.domain.verdict import Finding, Severity, judge
 from hefu.keys.public import key_id, load_public_ed25519
 from hefu.node import datasets
+from hefu.node.arrivals import file_path
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.sessions import Attempts, evidence_of, institutions_of
 from hefu.node.workers import WorkerFailed, WorkerProcess
@@ -97,7 +98,7 @@ def _parts(ctx: NodeContext, data_set_id: str, day: date, window_days: int) -> t
                 if offset == 0:
                     return [], ""
                 continue
-            parts.append({"path": str(datasets.file_path(ctx, row)), "day": row.business_date.isoformat()})
+            parts.append({"path": str(file_path(ctx, row)), "day": row.business_date.isoformat()})
             digest.update(row.fingerprint.encode())
     return parts, digest.hexdigest()
 
@@ -309,7 +310,7 @@ def _verify_checkpoint(ctx: NodeContext, order: Order, contract: Contract, half:
     try:
         envelope = decode_envelope(checked)
         evidence = parse_evidence(envelope)
-        if envelope.signatures[0].keyid != key_id(load_public_ed25519(contract.platform.coordinator_key)):
+        if envelope.signatures[0].key_id != key_id(load_public_ed25519(contract.platform.coordinator_key)):
             raise LedgerError("the output check is not signed by the coordinator")
         from hefu_ledger.dsse import verify_envelope
 

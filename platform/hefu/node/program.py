@@ -225,7 +225,7 @@ class Program:
         self.progress("share", 1, 2)
         if n1 == self.me:
             return seed, masked
-        channels[n1].send(self._seal_to(n1, "masked", head + memoryview(masked).cast("B").tobytes()))
+        channels[n1].send(self._seal_to(n1, "masked", head + masked.tobytes()))
         self.progress("share", 2, 2)
         return seed, None
 

@@ -99,7 +99,7 @@ def create_app(ctx: NodeContext, attempts: Attempts) -> FastAPI:
     async def unknown(_request: Request, error: UnknownPeer) -> JSONResponse:
         return JSONResponse(Refusal(409, "peer_unknown", str(error), str(error), party=ctx.org_id).body, status_code=409)
 
-    @app.get("/health")
+    @app.get("/healthz")
     def health() -> dict[str, str]:
         return {"status": "ok", "org_id": ctx.org_id}
 

@@ -1,6 +1,8 @@
 """How Alembic reaches a coordinator's database: the URL is given by the caller, the tables are ours."""
 
 import hefu.store.coordinator_tables
+from typing import Literal
+
 from alembic import context
 from hefu.store.base import COORDINATOR
 from sqlalchemy import create_engine
@@ -8,7 +10,7 @@ from sqlalchemy import create_engine
 __all__ = ["hefu"]
 
 
-def render_item(kind: str, item: object, _context: object) -> str | bool:
+def render_item(kind: str, item: object, _context: object) -> str | Literal[False]:
     """SQLModel's string type as plain SQLAlchemy, so that a migration imports nothing else."""
     return "sa.String()" if kind == "type" and type(item).__name__ == "AutoString" else False
 

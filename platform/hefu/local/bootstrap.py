@@ -1,0 +1,145 @@
+"""From six fresh nodes to a signed contract, by the same console API that people use: admission, data sets, contract."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from hefu.local.accounts import add_account
+from hefu.local.console_client import ConsoleClient
+from hefu.local.organisations import IN_KIT, ORGANISATIONS
+from hefu.local.system import LocalSystem
+
+CONTRACT_ID = "T1-DEMO"
+DATA_SETS = {"institution": "institution-business-records", "bank": "bank-fund-flows"}
+_FIELDS: tuple[tuple[str, str, str, str, str, str, str], ...] = (
+    ("serial", "text", "quasi", "none", "C1", "业务流水号", "serial number"),
+    ("type", "text", "none", "none", "C1", "业务类型", "business type"),
+    ("amount", "money", "none", "financial_account", "C2", "交易金额（元）", "amount in yuan"),
+    ("party_id", "text", "direct", "specific_identity", "C2", "当事人证件号码或组织机构代码", "ID number or organisation code"),
+    ("occurred_at", "datetime", "none", "none", "C1", "发生时间", "time of the transaction"),
+)
+
+
+class NotInTime(Exception):
+    """Something that should have happened has not."""
+
+
+def await_true(what: str, ask: Callable[[], bool], seconds: float = 60.0, pause: float = 0.2) -> None:
+    """Wait until `ask` is true. Raises NotInTime."""
+    deadline = time.monotonic() + seconds
+    while not ask():
+        if time.monotonic() > deadline:
+            raise NotInTime(f"{what}: not within {seconds:.0f} s")
+        time.sleep(pause)
+
+
+def add_sample_accounts(system: LocalSystem) -> None:
+    """One account with every role at each organisation, and a second person (复核) beside it."""
+    for org_id, account in system.accounts.items():
+        url = system.node(org_id).database_url.read_text()
+        add_account(url, account["username"], f"{ORGANISATIONS[org_id].legal_name} 经办", account["password"], ["admin", "preparer", "approver"])
+        add_account(url, f"{org_id}-reviewer", f"{ORGANISATIONS[org_id].legal_name} 复核", account["reviewer"], ["approver", "viewer"])
+
+
+def sign_in(system: LocalSystem, org_id: str) -> ConsoleClient:
+    """The sample account of an organisation at its own node."""
+    account = system.accounts[org_id]
+    url = f"https://127.0.0.1:{system.port(f'node-{org_id}')}"
+    return ConsoleClient(org_id, url, system.node(org_id).certificate, account["username"], account["password"])
+
+
+def admit_everybody(system: LocalSystem) -> None:
+    """The auditor reviews, the operator admits; nodes take their certificates."""
+    with sign_in(system, "operator") as operator, sign_in(system, "auditor") as auditor:
+        await_true("applications", lambda: len(operator.get("/console/participants")) == len(ORGANISATIONS))
+        for found in operator.get("/console/participants"):
+            if found["state"] == "submitted" and found["org_id"] not in IN_KIT:
+                auditor.post(f"/console/participants/{found['application']}/review", {"approved": True, "reasons": "材料齐全，核验通过 / complete and verified"})
+        # The operator last: until it is admitted itself, its own node has no certificate that others would take.
+        for found in sorted(operator.get("/console/participants"), key=lambda p: p["org_id"] == "operator"):
+            if found["state"] in ("approved", "submitted"):
+                operator.post(f"/console/participants/{found['application']}/admit")
+
+    def certified() -> bool:
+        return all("Hefu CA" in _issuer(system, org) for org in ORGANISATIONS)
+
+    await_true("certificates", certified)
+
+
+def _issuer(system: LocalSystem, org_id: str) -> str:
+    from hefu.keys.certificates import load_certificate
+
+    return load_certificate(system.node(org_id).certificate.read_text()).issuer.rfc4514_string()
+
+
+def register_data_sets(system: LocalSystem) -> None:
+    """The two owners register what they have; only metadata leaves their nodes."""
+    for org_id, data_set_id in DATA_SETS.items():
+        with sign_in(system, org_id) as client:
+            if any(d["definition"]["data_set_id"] == data_set_id for d in client.get("/console/data-sets")):
+                continue
+            names = ("name", "type", "identifier_class", "sensitive", "grade", "meaning_zh", "meaning_en")
+            client.post(
+                "/console/data-sets",
+                {
+                    "data_set_id": data_set_id,
+                    "owner": org_id,
+                    "name": "业务记录 / business records" if org_id == "institution" else "资金流水 / fund flows",
+                    "kind": "business_records" if org_id == "institution" else "fund_flows",
+                    "fields": [dict(zip(names, f, strict=True)) for f in _FIELDS],
+                    "date_field": "occurred_at",
+                    "source_kind": "direct",
+                    "legal_basis": "statutory_duty",
+                    "legal_basis_note": "依法向监管方报送 / reported to the supervisor by statute",
+                },
+            )
+
+
+def sign_contract(system: LocalSystem, first_day: date) -> str:
+    """The regulator drafts and proposes, everybody signs. Answers the digest once it is in force everywhere."""
+    moment = datetime.now(UTC)
+    draft = {
+        "contract_id": CONTRACT_ID,
+        "title": "资金流水 T+1 对账",
+        "title_en": "T+1 reconciliation of fund flows",
+        "purpose": "核对从业机构业务记录与银行资金流水的一致性，发现账外交易（穿透式监管）/ consistency of business records and fund flows",
+        "institutions": ["institution"],
+        "banks": ["bank"],
+        "regulator": "regulator",
+        "compute_parties": ["operator", "bank", "exchange"],
+        "auditor": "auditor",
+        "data_sets": DATA_SETS,
+        "match_keys": ["serial"],
+        "max_uses": 4000,
+        "max_rows": 50_000_000,
+        "valid_from": (moment - timedelta(minutes=5)).isoformat(),
+        "valid_until": (moment + timedelta(days=365)).isoformat(),
+        "first_day": first_day.isoformat(),
+        "retry_seconds": 20,
+        "mandate_number": "示监发〔2026〕1号",
+    }
+    with sign_in(system, "regulator") as regulator:
+        for known in regulator.get("/console/contracts"):
+            if known["contract_id"] == CONTRACT_ID and known["state"] in ("active", "signing"):
+                digest = str(known["digest"])
+                break
+        else:
+            drafted = regulator.post("/console/contracts/draft", draft)
+            digest = str(regulator.post("/console/contracts", drafted["document"])["summary"]["digest"])
+    for org_id in ORGANISATIONS:
+        with sign_in(system, org_id) as client:
+            await_true(f"{org_id}: contract", lambda c=client: any(d["digest"] == digest for d in c.get("/console/contracts")))  # type: ignore[misc]  # bound now
+            if client.get(f"/console/contracts/{digest}")["can_sign"]:
+                client.post(f"/console/contracts/{digest}/sign")
+    for org_id in ORGANISATIONS:
+        with sign_in(system, org_id) as client:
+            await_true(f"{org_id}: contract in force", lambda c=client: _in_force(c, digest))  # type: ignore[misc]  # bound now
+    return digest
+
+
+def _in_force(client: ConsoleClient, digest: str) -> bool:
+    view: dict[str, Any] = client.get(f"/console/contracts/{digest}")
+    return all(s["state"] == "signed" for s in view["signatures"]) and view["summary"]["state"] == "active"

@@ -1,0 +1,75 @@
+"""`hefu ledger verify` and `hefu ledger export` on the local system or on an export."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psycopg
+from hefu_ledger.errors import LedgerError
+from hefu_ledger.verify import export, verify_database, verify_export
+from rich.console import Console
+
+from hefu.coordinator.directory import Directory
+from hefu.coordinator.settings import load_kit
+from hefu.keys.public import load_public_ed25519
+from hefu.local.system import LocalSystem, default_directory
+from hefu.store.base import open_engine
+
+console = Console()
+
+
+def verify(directory: Path | None, state: Path | None, log_vkey: str | None) -> int:
+    """0 when everything verifies, 1 when not; says which promise is broken."""
+    started = time.monotonic()
+    try:
+        if directory is not None:
+            report = verify_export(directory, log_vkey=log_vkey)
+        else:
+            with LocalSystem(state or default_directory()) as system:
+                system.start_ledger()
+                with psycopg.connect(system.coordinator.ledger_dsn.read_text()) as connection:
+                    kit = load_kit(system.coordinator)
+                    report = verify_database(
+                        connection,
+                        log_vkey=log_vkey or kit.ledger_vkey,
+                        keys=registry(system).ledger_keys(),
+                        checkpoint_path=system.coordinator.checkpoint,
+                    )
+    except (LedgerError, FileNotFoundError) as error:
+        console.print(f"[red]账本校验失败 / the ledger does not verify:[/red] {error}")
+        return 1
+    seconds = time.monotonic() - started
+    console.print(
+        f"[green]账本完整 / the ledger verifies[/green]: {report.size} 条存证 entries, {report.signatures_checked} 个签名 signatures, "
+        f"root {report.root.hex()[:16]}…, {seconds:.1f} s"
+    )
+    return 0
+
+
+def export_to(directory: Path, state: Path | None) -> int:
+    """Write the static export; 0 when done."""
+    with LocalSystem(state or default_directory()) as system:
+        try:
+            system.start_ledger()
+            with psycopg.connect(system.coordinator.ledger_dsn.read_text()) as connection:
+                kit = load_kit(system.coordinator)
+                export(connection, directory, log_vkey=kit.ledger_vkey, keys=registry(system).ledger_keys())
+        except (LedgerError, FileNotFoundError) as error:
+            console.print(f"[red]{error}[/red]")
+            return 1
+    console.print(f"{directory}: hefu ledger verify {directory}")
+    return 0
+
+
+def registry(system: LocalSystem) -> Directory:
+    """The registry's keys, read from the coordinator's database."""
+    engine = open_engine(system.coordinator.database_url.read_text(), pool_size=1)
+    try:
+        directory = Directory(engine, load_public_ed25519(load_kit(system.coordinator).coordinator_key))
+        directory.load()
+        return directory
+    finally:
+        engine.dispose()
+
+
