@@ -221,35 +221,45 @@ grant execute on function ledger.append_batch, ledger.reject, ledger.drop_logged
 
 reset role;
 
--- Even the superuser has to take these away first, which is an act and not a slip.
-create function ledger.guard_definitions() returns event_trigger
+-- Even the superuser has to take these away first, which is an act and not a slip. They live outside the schema, because
+-- dropping that would take them along before they are asked.
+create schema ledger_guard;
+revoke all on schema ledger_guard from public;
+
+create function ledger_guard.guard_definitions() returns event_trigger
     language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     if exists (
         select from pg_event_trigger_ddl_commands() c
-        where c.schema_name = 'ledger' or c.object_identity = 'ledger' or c.object_identity ~ ' on ledger\.'
+        where c.schema_name in ('ledger', 'ledger_guard') or c.object_identity in ('ledger', 'ledger_guard')
+            or c.object_identity ~ ' on ledger\.'
     ) or exists (
         select from pg_inherits i join pg_class c on c.oid = i.inhparent join pg_namespace n on n.oid = c.relnamespace
         where n.nspname = 'ledger'
-    ) then
+    ) or exists (
+        -- renamed, or moved to another schema: the command then reports only the new name
+        select from unnest(array['outbox', 'rejected', 'entry', 'head', 'checkpoint']) as t(name)
+        where to_regclass('ledger.' || t.name) is null
+    ) or to_regnamespace('ledger_guard') is null then
         raise exception 'the ledger''s definitions do not change: % refused', tg_tag
             using errcode = 'insufficient_privilege';
     end if;
 end $$;
 
-create function ledger.guard_drops() returns event_trigger
+create function ledger_guard.guard_drops() returns event_trigger
     language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     if exists (
         select from pg_event_trigger_dropped_objects() d
-        where d.schema_name = 'ledger' or d.object_identity = 'ledger' or d.object_identity ~ ' on ledger\.'
+        where d.schema_name in ('ledger', 'ledger_guard') or d.object_identity in ('ledger', 'ledger_guard')
+            or d.object_identity ~ ' on ledger\.'
     ) then
         raise exception 'the ledger is not dropped: % refused', tg_tag using errcode = 'insufficient_privilege';
     end if;
 end $$;
 
-revoke all on function ledger.guard_definitions, ledger.guard_drops from public;
-create event trigger ledger_guard_definitions on ddl_command_end execute function ledger.guard_definitions();
-create event trigger ledger_guard_drops on sql_drop execute function ledger.guard_drops();
+revoke all on function ledger_guard.guard_definitions, ledger_guard.guard_drops from public;
+create event trigger ledger_guard_definitions on ddl_command_end execute function ledger_guard.guard_definitions();
+create event trigger ledger_guard_drops on sql_drop execute function ledger_guard.guard_drops();
 alter event trigger ledger_guard_definitions enable always;
 alter event trigger ledger_guard_drops enable always;
