@@ -13,7 +13,7 @@ from hefu.domain.businessdays import business_date
 from hefu.node.sources import expressions as sql
 from hefu.node.sources.engine import open_workbench
 from hefu.node.sources.rejects import REASON_CODES
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -71,6 +71,7 @@ TEXTS = st.text(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(TEXTS, min_size=1, max_size=20))
 def test_text_is_idempotent_and_equals_its_twin(
     connection: duckdb.DuckDBPyConnection, texts: list[str]
@@ -120,6 +121,7 @@ def test_no_amount(connection: duckdb.DuckDBPyConnection, text: str | None, reas
     assert cents_and_reason(connection, text) == (None, reason)
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.integers(min_value=1 - 2**62, max_value=2**62 - 1),
     st.sampled_from(["{}", "¥{}", " {} ", "+{}"]),
@@ -133,6 +135,7 @@ def test_cents_round_trip(connection: duckdb.DuckDBPyConnection, cents: int, for
     assert cents_and_reason(connection, text) == (cents, None)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**14), max_value=10**14, places=4))
 def test_never_rounded(connection: duckdb.DuckDBPyConnection, value: Decimal) -> None:
     exact = value * 100
@@ -191,6 +194,7 @@ OFFSETS = st.one_of(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.datetimes(min_value=datetime(1992, 1, 1), max_value=datetime(2199, 12, 30)),
     OFFSETS,

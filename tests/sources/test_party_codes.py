@@ -19,7 +19,7 @@ from hefu.node.sources.party import (
     party_state,
     party_text,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 EXAMPLE = "11010519491231002X"  # GB 11643-1999's own example
@@ -31,10 +31,13 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield bench.connection
 
 
+def look_at(connection: duckdb.DuckDBPyConnection, texts: list[str]) -> list[tuple[str, int]]:
+    query = f"SELECT p, {party_state('p')} FROM (SELECT {party_text('x')} AS p FROM (SELECT unnest(CAST(? AS VARCHAR[])) AS x))"
+    return connection.execute(query, [texts]).fetchall()
+
+
 def look(connection: duckdb.DuckDBPyConnection, text: str) -> tuple[str, int]:
-    query = f"SELECT p, {party_state('p')} FROM (SELECT {party_text('x')} AS p FROM (SELECT CAST(? AS VARCHAR) AS x))"
-    party, state = connection.execute(query, [text]).fetchall()[0]
-    return party, state
+    return look_at(connection, [text])[0]
 
 
 def organisation_code(first8: str) -> str:
@@ -66,26 +69,34 @@ def test_examples(connection: duckdb.DuckDBPyConnection, text: str, canonical: s
     assert look(connection, text) == (canonical, state)
 
 
-@given(st.from_regex(r"[0-9]{17}", fullmatch=True), st.integers(0, 17), st.integers(1, 9))
+@settings(deadline=None, max_examples=20)
+@given(
+    st.lists(st.from_regex(r"[0-9]{17}", fullmatch=True), min_size=1, max_size=30),
+    st.integers(0, 16),
+    st.integers(1, 9),
+)
 def test_any_wrong_digit_of_an_id_number(
-    connection: duckdb.DuckDBPyConnection, first17: str, place: int, by: int
+    connection: duckdb.DuckDBPyConnection, firsts: list[str], place: int, by: int
 ) -> None:
-    good = id_number(first17)
-    assert look(connection, good) == (good, VALID)
-    if good[place] != "X":
-        bad = good[:place] + str((int(good[place]) + by) % 10) + good[place + 1 :]
-        credit = all(c in CREDIT_ALPHABET for c in bad) and uscc_check_character(bad[:17]) == bad[17]
-        assert look(connection, bad) == (bad, VALID if credit else BAD_CHECKSUM)
+    good = [id_number(first17) for first17 in firsts]
+    assert look_at(connection, good) == [(number, VALID) for number in good]
+    bad = [n[:place] + str((int(n[place]) + by) % 10) + n[place + 1 :] for n in good]
+    credit = [all(c in CREDIT_ALPHABET for c in n) and uscc_check_character(n[:17]) == n[17] for n in bad]
+    assert look_at(connection, bad) == [
+        (n, VALID if c else BAD_CHECKSUM) for n, c in zip(bad, credit, strict=True)
+    ]
 
 
-@given(st.text(CREDIT_ALPHABET, min_size=17, max_size=17))
-def test_credit_codes(connection: duckdb.DuckDBPyConnection, first17: str) -> None:
-    good = first17 + uscc_check_character(first17)
-    assert look(connection, good) == (good, VALID)
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.text(CREDIT_ALPHABET, min_size=17, max_size=17), min_size=1, max_size=30))
+def test_credit_codes(connection: duckdb.DuckDBPyConnection, firsts: list[str]) -> None:
+    good = [first17 + uscc_check_character(first17) for first17 in firsts]
+    assert look_at(connection, good) == [(code, VALID) for code in good]
 
 
-@given(st.text(CODE_ALPHABET, min_size=8, max_size=8), st.sampled_from("0123456789X"))
-def test_organisation_codes(connection: duckdb.DuckDBPyConnection, first8: str, last: str) -> None:
-    good = organisation_code(first8)
-    assert look(connection, good)[1] == VALID
-    assert look(connection, first8 + last)[1] == (VALID if last == good[8] else BAD_CHECKSUM)
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.text(CODE_ALPHABET, min_size=8, max_size=8), min_size=1, max_size=10))
+def test_organisation_codes(connection: duckdb.DuckDBPyConnection, firsts: list[str]) -> None:
+    every = [first8 + last for first8 in firsts for last in "0123456789X"]
+    good = {organisation_code(first8) for first8 in firsts}
+    assert look_at(connection, every) == [(code, VALID if code in good else BAD_CHECKSUM) for code in every]

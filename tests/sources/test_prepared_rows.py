@@ -299,7 +299,7 @@ LINE = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINE, max_size=30), st.sampled_from([("serial",), ("serial", "type")]))
 def test_equals_its_twin(
     write: Write, prepare: Prepare, lines: list[dict[str, Any]], fields: tuple[str, ...]

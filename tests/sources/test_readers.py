@@ -217,3 +217,15 @@ def test_postgres_query(tmp_path: Path, database: Any) -> None:
         assert database.password not in str(caught.value)
         assert caught.value.__cause__ is None
     assert database.password not in repr(query("SELECT 1"))
+
+
+def test_a_sheet_that_begins_lower(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for cell, value in {"B3": "serial", "C3": "amount", "B4": 1, "C4": 2.5, "B6": "003", "C6": 4}.items():
+        sheet[cell] = value
+    book.save(tmp_path / "low.xlsx")
+    opened, rows = read(tmp_path / "low.xlsx", tmp_path)
+    assert opened.columns == ("serial", "amount")
+    assert rows == [(1, False, "1", "2.5"), (3, False, "003", "4")]
