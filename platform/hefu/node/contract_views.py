@@ -69,6 +69,27 @@ def local_summaries(ctx: NodeContext) -> list[ContractSummary]:
         return found
 
 
+def signed_here(ctx: NodeContext) -> set[str]:
+    """Digests of the contracts that this organisation has signed."""
+    with ctx.session() as session:
+        return set(
+            session.exec(
+                select(ContractSignatureRow.digest).where(ContractSignatureRow.org_id == ctx.org_id)
+            ).all()
+        )
+
+
+def title_of(ctx: NodeContext, contract_id: str) -> str:
+    """The title of a contract's newest version here, or "" where it is not known."""
+    with ctx.session() as session:
+        row = session.exec(
+            select(ContractRow)
+            .where(ContractRow.contract_id == contract_id)
+            .order_by(col(ContractRow.version).desc())
+        ).first()
+    return "" if row is None else Contract.from_bytes(row.document).title
+
+
 def _view(
     ctx: NodeContext,
     contract: Contract,

@@ -29,6 +29,7 @@ __all__ = [
     "check_known",
     "days",
     "definition",
+    "first_day",
     "list_views",
     "receive_file",
     "register",
@@ -161,6 +162,18 @@ def days(ctx: NodeContext, data_set_id: str, first: date, last: date) -> list[Ar
         elif day < today:
             views.append(ArrivalView(data_set_id=data_set_id, business_date=day.isoformat(), state="missing"))
     return views
+
+
+def first_day(ctx: NodeContext, data_set_id: str) -> date | None:
+    """From which business date on the active contracts want this data set; None where none does."""
+    found = []
+    with ctx.session() as session:
+        for row in session.exec(select(ContractRow).where(ContractRow.state == "active")):
+            contract = Contract.from_bytes(row.document)
+            used = any(d.data_set_id == data_set_id and d.owner == ctx.org_id for d in contract.data_sets)
+            if used and contract.schedule is not None:
+                found.append(date.fromisoformat(contract.schedule.first_day))
+    return min(found, default=None)
 
 
 def standing(session: Session, data_set_id: str, day: date) -> ArrivalRow | None:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 
 from hefu.domain.contract import Contract
 from hefu.node import contract_views, drafts
+from hefu.node import contracts as service
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.checks import safe
@@ -46,8 +47,6 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
 
     @router.post("", status_code=201)
     def propose(contract: Contract, person: Person = Depends(access.require("approver"))) -> ContractView:
-        from hefu.node import contracts as service
-
         return view(service.propose(ctx, contract, person.username), person)
 
     @router.get("/{digest}")
@@ -56,8 +55,6 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
 
     @router.post("/{digest}/sign")
     def sign(digest: str, person: Person = Depends(access.require("approver"))) -> ContractView:
-        from hefu.node import contracts as service
-
         if not view(safe(digest), person).can_sign:
             raise conflict(
                 "not_to_be_signed",
@@ -73,8 +70,6 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     def notice(
         digest: str, request: NoticeRequest, person: Person = Depends(access.require("approver"))
     ) -> ContractView:
-        from hefu.node import contracts as service
-
         service.give_notice(ctx, safe(digest), request.kind, request.reason, person.username)
         return view(digest, person)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 
 from hefu.domain.identity import Role
+from hefu.node import registry
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.upstream import fetch
@@ -38,8 +39,6 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
         request: ReviewRequest,
         person: Person = Depends(access.require("approver", org=Role.AUDITOR)),
     ) -> ParticipantView:
-        from hefu.node import registry
-
         registry.review(ctx, application, request.approved, request.reasons, person.username)
         return one(application=application)
 
@@ -47,8 +46,6 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     def admit(
         application: str, person: Person = Depends(access.require_operator("approver"))
     ) -> ParticipantView:
-        from hefu.node import registry
-
         registry.admit(ctx, application, person.username)
         return one(application=application)
 
@@ -56,8 +53,6 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     def standing(
         org_id: str, request: StandingRequest, person: Person = Depends(access.require("approver"))
     ) -> ParticipantView:
-        from hefu.node import registry
-
         operator_or_auditor = ctx.org_id == ctx.kit.operator or Role.AUDITOR in access.application.roles
         if org_id != ctx.org_id and not operator_or_auditor:
             raise refuse(

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hefu.node.console import contracts, data_sets, jobs, ledger, participants, people
+from hefu.node.console import (
+    contracts,
+    data_sets,
+    jobs,
+    ledger,
+    overview,
+    participants,
+    people,
+    results,
+    supervision,
+)
 from hefu.node.console.access import Access
 from hefu.node.console.verification import Verification
 from hefu.node.context import NodeContext
@@ -14,7 +24,8 @@ def create_console_router(ctx: NodeContext) -> APIRouter:
     """All endpoints of `hefu.node.console_models` for one node."""
     access, verification = Access(ctx), Verification(ctx)
     router = APIRouter(prefix="/console", tags=["console"])
-    for part in (people, participants, data_sets, contracts, jobs):
+    for part in (people, participants, data_sets, contracts, jobs, results, supervision):
         router.include_router(part.create_router(ctx, access))
-    router.include_router(ledger.create_router(ctx, access, verification))
+    for about_ledger in (ledger, overview):
+        router.include_router(about_ledger.create_router(ctx, access, verification))
     return router

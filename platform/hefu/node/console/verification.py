@@ -14,8 +14,16 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from hefu_ledger.encoding import b64encode
+from hefu_ledger.errors import LedgerError
+from hefu_ledger.files import read_file
+from hefu_ledger.keys import KeyEntry, KeyList
+from hefu_ledger.verify import KEYS_FILE, verify_export
+
+from hefu.keys.public import key_id
 from hefu.node.console_models import VerifyView
 from hefu.node.context import COORDINATOR, NodeContext
+from hefu.node.directory import Directory
 from hefu.store.base import now
 from hefu.wire.errors import WireError
 
@@ -23,6 +31,28 @@ log = logging.getLogger("hefu.console")
 
 MAX_FILES = 2_000_000
 _DOWNLOAD_SECONDS = 600.0
+
+
+class PinnedKeys:
+    """The keys that came with the copy, but for organisations that this node has pinned only the pinned key."""
+
+    def __init__(self, directory: Directory, listed: bytes) -> None:
+        self._listed = KeyList.from_bytes(listed)
+        self._pinned = {
+            actor: key_id(directory.identity_key(actor)) for actor in (COORDINATOR, *directory.known())
+        }
+
+    @property
+    def pinned(self) -> set[str]:
+        """The organisations whose keys this node knows by itself."""
+        return set(self._pinned)
+
+    def resolve(self, key: str) -> KeyEntry | None:
+        """`KeyDirectory` of the ledger's verifier: None for a key that claims a pinned organisation and is not its key."""
+        entry = self._listed.resolve(key)
+        if entry is not None and self._pinned.get(entry.actor, key) != key:
+            return None
+        return entry
 
 
 class Verification:
@@ -53,9 +83,6 @@ class Verification:
             self._view = self._view.model_copy(update=fields)
 
     def _run(self) -> None:
-        from hefu_ledger.errors import LedgerError
-        from hefu_ledger.verify import verify_export
-
         try:
             archive = self._ctx.client.get(
                 COORDINATOR, "/api/ledger/export", timeout_seconds=_DOWNLOAD_SECONDS
@@ -63,7 +90,9 @@ class Verification:
             with tempfile.TemporaryDirectory(prefix="ledger-", dir=self._ctx.paths.work) as folder:
                 unpack(archive, Path(folder))
                 self._update(message_zh="正在逐条校验", message_en="checking every entry")
-                report = verify_export(Path(folder), self._ctx.kit.ledger_vkey, progress=self._progress)
+                keys = PinnedKeys(self._ctx.directory, read_file(Path(folder) / KEYS_FILE))
+                vkey = self._ctx.kit.ledger_vkey
+                report = verify_export(Path(folder), log_vkey=vkey, keys=keys, progress=self._progress)
         except LedgerError as error:
             self._end("failed", f"账本校验失败：{error}", f"the ledger does not verify: {error}")
         except WireError as error:
@@ -76,8 +105,16 @@ class Verification:
                 f"the verification did not finish: {type(error).__name__}",
             )
         else:
-            self._update(size=report.size, root=report.root, done=report.size, total=report.size)
-            self._end("passed", f"{report.size} 条存证全部校验通过", f"all {report.size} entries verify")
+            root = b64encode(report.root)
+            self._update(size=report.size, root=root, done=report.size, total=report.size)
+            unpinned = sorted(set(report.signers) - keys.pinned)
+            self._end(
+                "passed",
+                f"{report.size} 条存证全部校验通过"
+                + (f"；{'、'.join(unpinned)} 的公钥取自账本副本" if unpinned else ""),
+                f"all {report.size} entries verify"
+                + (f"; the keys of {', '.join(unpinned)} were taken from the copy" if unpinned else ""),
+            )
 
     def _progress(self, done: int, total: int) -> None:
         self._update(done=done, total=total)

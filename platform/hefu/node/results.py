@@ -1,0 +1,332 @@
+"""Results at their receiver 监管方: opened here and nowhere else, summed up, kept sealed.
+
+Both halves were sealed to this node by N0 and N2; neither says anything alone. Opening is itself evidence. A row of the
+result is "the 1-based data row of that owner's file"; rows in transit from files of other days are never reported, they
+appear only as the counterpart of a reported row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sqlmodel import Session, col, select
+
+from hefu.components.reconcile import Batch, ReconcileResult, Status
+from hefu.components.reconcile import open_result as put_together
+from hefu.domain.contract import Contract
+from hefu.engine.errors import EngineError
+from hefu.engine.halves import Half
+from hefu.keys.errors import SealInvalid
+from hefu.keys.public import load_public_ed25519
+from hefu.keys.sealing import SealHeader, open_sealed
+from hefu.node import alarms
+from hefu.node.console_models import ResultSummary, ResultView, SideTotals
+from hefu.node.context import NodeContext
+from hefu.node.refusals import Refusal, conflict, not_found, refuse
+from hefu.node.result_table import TableDamaged, digest_bytes, read_table, write_table
+from hefu.store.base import now
+from hefu.store.node_tables import ContractRow, JobRow, ResultRow
+
+_COUNTS = (
+    "matched",
+    "mismatched",
+    "missing_at_bank",
+    "missing_at_institution",
+    "conflicts",
+    "difference_cents",
+    "match_rate",
+)
+
+
+class Revised(NamedTuple):
+    """A result row with its place among the results of its day."""
+
+    row: ResultRow
+    revision: int
+    stands: bool
+
+
+@dataclass(frozen=True)
+class OpenedResult:
+    """A result's table, and which side each of its owners stands on."""
+
+    table: ReconcileResult
+    sides: dict[str, str]
+
+
+def list_views(ctx: NodeContext, contract_id: str | None = None) -> list[ResultSummary]:
+    """Every released result, newest day first."""
+    with ctx.session() as session:
+        return [summary_view(r) for r in revised(session, contract_id)]
+
+
+def view(ctx: NodeContext, job: str) -> ResultView:
+    """One result. Raises Refusal (not_found)."""
+    with ctx.session() as session:
+        found = _one(session, job)
+        older = [
+            r
+            for r in revised(session, found.row.contract_id)
+            if r.row.business_date == found.row.business_date
+            and r.revision < found.revision
+            and r.row.opened_at
+        ]
+    sides = [
+        SideTotals.model_validate({k: v for k, v in side.items() if k in SideTotals.model_fields})
+        for side in found.row.summary.get("sides", [])
+    ]
+    before = summary_view(max(older, key=lambda r: r.revision)) if older else None
+    return ResultView(summary=summary_view(found), sides=sides, changed_from=before)
+
+
+def open_result(ctx: NodeContext, job: str, user: str) -> ResultView:
+    """Open a result: once; afterwards it is only shown. Evaluates the warning rules.
+
+    raises  Refusal: not_found · halves_missing (409) · result_invalid (422): nothing of it is kept
+    """
+    with ctx.session() as session:
+        row = session.exec(select(ResultRow).where(ResultRow.job == job).with_for_update()).first()
+        if row is None:
+            raise not_found("结果", "result", job)
+        if row.opened_at is None:
+            batches = _batches(session, row)
+            try:
+                halves = _halves(ctx, session, row)
+                result = put_together(halves[0], halves[1], batches)
+            except (SealInvalid, EngineError, OSError) as error:
+                raise _invalid(row, error) from error
+            salt = secrets.token_bytes(32)
+            row.table_path = str(write_table(ctx, row, result))
+            row.opened_at, row.opened_by = now(), user
+            row.summary = {**row.summary, **summarise(result, batches), "salt": salt.hex()}
+            session.add(row)
+            ctx.record(
+                session,
+                "result_opened",
+                {
+                    "result": hashlib.sha256(salt + digest_bytes(result)).hexdigest(),
+                    "halves": {node: half["digest"] for node, half in sorted(row.halves.items())},
+                },
+                contract=row.contract,
+                job=row.job,
+                attempt=row.attempt,
+            )
+            session.commit()
+            alarms.evaluate_day(ctx, row.contract_id, row.business_date)
+    return view(ctx, job)
+
+
+def open_complete(ctx: NodeContext, user: str) -> list[str]:
+    """Open every result whose halves are both here and that nobody has opened yet, oldest first; answers their jobs.
+
+    For organisations that have set that results open as they arrive. A result that does not open does not keep the
+    others closed; the first error is raised at the end.
+    """
+    with ctx.session() as session:
+        waiting = session.exec(
+            select(ResultRow.job)
+            .where(col(ResultRow.received_at).is_not(None), col(ResultRow.opened_at).is_(None))
+            .order_by(col(ResultRow.business_date), col(ResultRow.received_at))
+        ).all()
+    opened, failure = [], None
+    for job in waiting:
+        try:
+            open_result(ctx, job, user)
+            opened.append(job)
+        except Refusal as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return opened
+
+
+def load_table(ctx: NodeContext, job: str) -> OpenedResult:
+    """The table of an opened result.
+
+    raises  Refusal: not_found · not_opened (409) · result_damaged (500)
+    """
+    with ctx.session() as session:
+        row = _one(session, job).row
+    if row.opened_at is None:
+        raise conflict(
+            "not_opened",
+            "该结果尚未启封",
+            "the result has not been opened",
+            "请先启封结果",
+            "open the result first",
+        )
+    try:
+        table = read_table(ctx, row)
+    except (SealInvalid, TableDamaged, OSError) as error:
+        raise refuse(
+            500,
+            "result_damaged",
+            "已启封结果的文件损坏或丢失",
+            "the opened result's file is damaged or lost",
+            "请从备份恢复结果目录",
+            "restore the results folder from its backup",
+        ) from error
+    return OpenedResult(table, {side["owner"]: side["side"] for side in row.summary["sides"]})
+
+
+def summarise(result: ReconcileResult, batches: Sequence[Batch]) -> dict[str, Any]:
+    """Counts and cents of a result, in all and by organisation.
+
+    Pairs count once (at the institution's row); a row missing at the institution is 疑似账外: funds without business.
+    """
+    sides = {batch.owner: batch.side for batch in batches}
+    names = (
+        np.array([*result.owners, ""], dtype=object)[result.owner]
+        if len(result.owner)
+        else np.array([], dtype=object)
+    )
+    per_owner = []
+    for owner, side in sides.items():
+        mine = names == owner
+        counts = np.bincount(result.status[mine], minlength=len(Status))
+        missing = int(counts[Status.MISSING_AT_BANK] + counts[Status.MISSING_AT_INSTITUTION])
+        difference = np.abs(result.difference_cents[mine]) if result.difference_revealed else None
+        per_owner.append(
+            {
+                "owner": owner,
+                "side": side,
+                "rows": int(mine.sum()),
+                "match": int(counts[Status.MATCH]),
+                "amount_mismatch": int(counts[Status.AMOUNT_MISMATCH]),
+                "missing": missing,
+                "conflict": int(counts[Status.TOKEN_CONFLICT]),
+                "difference_cents": None
+                if difference is None
+                else sum(int(d) for d in difference[difference != 0]),
+            }
+        )
+    at = {side: [s for s in per_owner if s["side"] == side] for side in ("institution", "bank")}
+    rows = sum(s["rows"] for s in per_owner)
+    matched = sum(s["match"] for s in per_owner)
+    revealed = result.difference_revealed
+    return {
+        "matched": sum(s["match"] for s in at["institution"]),
+        "mismatched": sum(s["amount_mismatch"] for s in at["institution"]),
+        "missing_at_bank": sum(s["missing"] for s in at["institution"]),
+        "missing_at_institution": sum(s["missing"] for s in at["bank"]),
+        "conflicts": sum(s["conflict"] for s in per_owner),
+        "difference_cents": sum(s["difference_cents"] for s in at["institution"]) if revealed else None,
+        "match_rate": matched / rows if rows else None,
+        "rows": rows,
+        "sides": per_owner,
+    }
+
+
+def revised(session: Session, contract_id: str | None = None) -> list[Revised]:
+    """All results with their revision: the n-th that arrived for its day; the last one stands. Newest day first."""
+    query = select(ResultRow)
+    if contract_id is not None:
+        query = query.where(ResultRow.contract_id == contract_id)
+    days: dict[tuple[str, Any], list[ResultRow]] = {}
+    for row in session.exec(
+        query.order_by(col(ResultRow.received_at).asc().nulls_last(), col(ResultRow.job))
+    ):
+        days.setdefault((row.contract_id, row.business_date), []).append(row)
+    found = []
+    for rows in days.values():
+        newest = max((n for n, row in enumerate(rows, 1) if row.received_at is not None), default=0)
+        found += [Revised(row, n, n == newest) for n, row in enumerate(rows, 1)]
+    return sorted(found, key=lambda r: (r.row.business_date, r.row.contract_id, r.revision), reverse=True)
+
+
+def summary_view(found: Revised) -> ResultSummary:
+    """A result in short; figures are there only once it was opened."""
+    row = found.row
+    return ResultSummary(
+        job_id=row.job,
+        contract_id=row.contract_id,
+        business_date=row.business_date.isoformat(),
+        revision=found.revision,
+        stands=found.stands,
+        received_at=row.received_at,
+        opened_at=row.opened_at,
+        opened_by=row.opened_by,
+        **{name: row.summary.get(name) for name in _COUNTS},
+    )
+
+
+def _one(session: Session, job: str) -> Revised:
+    row = session.get(ResultRow, job)
+    if row is None:
+        raise not_found("结果", "result", job)
+    return next(r for r in revised(session, row.contract_id) if r.row.job == job)
+
+
+def _batches(session: Session, row: ResultRow) -> list[Batch]:
+    """How many rows each owner announced in this attempt, as this node was told when it took part, else with the halves.
+
+    A wrong number opens nothing: the halves' references must be as many as announced.
+    """
+    part = session.get(JobRow, (row.job, row.attempt))
+    announced = (part.input.get("batches") if part is not None else None) or row.summary.get("batches")
+    if not announced:
+        raise refuse(
+            409,
+            "batches_unknown",
+            "本节点缺少该任务的批次信息，无法启封",
+            "this node does not know the job's batches and cannot open the result",
+            "请平台方重新执行该任务",
+            "let the operator run the job again",
+        )
+    return [Batch(b["owner"], b["side"], int(b["batch"]), int(b["rows"])) for b in announced]
+
+
+def _halves(ctx: NodeContext, session: Session, row: ResultRow) -> tuple[Half, Half]:
+    """N0's and N2's half, opened under the keys that the contract pins."""
+    stored = session.get(ContractRow, row.contract)
+    if stored is None:
+        raise not_found("合约", "contract", row.contract)
+    contract = Contract.from_bytes(stored.document)
+    n0, _, n2 = contract.computation.compute_parties
+    opened = []
+    for node in (n0, n2):
+        half = row.halves.get(node)
+        if half is None:
+            raise conflict(
+                "halves_missing",
+                f"尚未收到 {node} 的结果分片",
+                f"the half of {node} has not arrived",
+                "请等待任务发布完成",
+                "wait until the job has been released",
+            )
+        path = Path(half["path"])
+        header = SealHeader(
+            sender=node,
+            recipient=ctx.org_id,
+            contract=row.contract,
+            job=row.job,
+            attempt=row.attempt,
+            date=row.business_date.isoformat(),
+            kind="half",
+        )
+        payload = open_sealed(
+            (path if path.is_absolute() else ctx.paths.results / path).read_bytes(),
+            expected=header,
+            recipient_key=ctx.keys.sealing,
+            sender_key=load_public_ed25519(contract.party(node).identity_key),
+        )
+        opened.append(Half.from_bytes(payload))
+    return opened[0], opened[1]
+
+
+def _invalid(row: ResultRow, error: Exception) -> Refusal:
+    return refuse(
+        422,
+        "result_invalid",
+        f"结果分片无法启封，未保留任何内容（{type(error).__name__}）",
+        f"the halves do not open, nothing was kept ({type(error).__name__}: {error})",
+        "请平台方重新执行该任务；若再次出现，请审计方核查计算方提交的承诺",
+        "let the job run again; if it happens again, ask the auditor to check the commitments",
+        stage="release",
+    )
