@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg.rows import tuple_row
 
@@ -33,6 +32,7 @@ from hefu_ledger.files import read_file, write_atomically
 from hefu_ledger.keys import KeyDirectory
 from hefu_ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from hefu_ledger.note import Checkpoint, sign_checkpoint, verify_checkpoint, vkey
+from hefu_ledger.second import second_hash, second_root
 from hefu_ledger.source import read_bodies, read_checkpoints
 from hefu_ledger.store import Connection, database_errors, snapshot
 
@@ -311,15 +311,13 @@ class Sequencer:
 
     def _check_committed(self, state: _State) -> None:
         """Re-read the rows behind the last signed checkpoint and reach the root by other code."""
-        if _second_root(state.signed_frontier.peaks(), []) != state.signed.root:
+        if second_root(state.signed_frontier.peaks(), []) != state.signed.root:
             raise VerificationFailed(
                 ROOT, seq=None, expected=f"root {state.signed.root.hex()}", found="another in memory"
             )
         with snapshot(state.connection):
-            leaves = [
-                _second_hash(b"\x00", body) for body in read_bodies(state.connection, state.signed.size)
-            ]
-        root, wanted = _second_root(state.signed_frontier.peaks(), leaves), state.frontier.root()
+            leaves = [second_hash(b"\x00", body) for body in read_bodies(state.connection, state.signed.size)]
+        root, wanted = second_root(state.signed_frontier.peaks(), leaves), state.frontier.root()
         size = state.signed.size + len(leaves)
         if (size, root) != (state.frontier.size, wanted):
             raise VerificationFailed(
@@ -346,27 +344,6 @@ def _compare_outside(outside: Checkpoint, size: int, stored: dict[int, Checkpoin
             expected=f"size {newest}, as the database holds it signed",
             found=f"size {outside.size}",
         )
-
-
-def _second_hash(*parts: bytes) -> bytes:
-    digest = hashes.Hash(hashes.SHA256())
-    for part in parts:
-        digest.update(part)
-    return digest.finalize()
-
-
-def _second_root(peaks: list[tuple[int, bytes]], leaves: list[bytes]) -> bytes:
-    """The root over subtrees and leaves, by a stack of (count, hash) and another SHA-256 than `merkle` uses."""
-    stack = list(peaks)
-    for leaf in leaves:
-        stack.append((1, leaf))
-        while len(stack) > 1 and stack[-1][0] == stack[-2][0]:
-            (_, right), (count, left) = stack.pop(), stack.pop()
-            stack.append((2 * count, _second_hash(b"\x01", left, right)))
-    while len(stack) > 1:
-        (_, right), (count, left) = stack.pop(), stack.pop()
-        stack.append((count, _second_hash(b"\x01", left, right)))
-    return stack[0][1] if stack else _second_hash()
 
 
 def _value(connection: Connection, query: str, values: list[Any]) -> Any:

@@ -1,5 +1,6 @@
 """The offline verifier: a good copy passes, every forgery is named. No database, no network."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hefu_ledger.entry import Entry
 from hefu_ledger.errors import CheckpointInvalid, LedgerError, RollbackDetected, VerificationFailed
 from hefu_ledger.keys import KeyEntry, KeyList
-from hefu_ledger.merkle import Tree, leaf_hash
+from hefu_ledger.merkle import EMPTY_ROOT, Frontier, Tree, leaf_hash
 from hefu_ledger.note import vkey
+from hefu_ledger.second import second_hash, second_root
 from hefu_ledger.tiles import pack_entries, tile_path, unpack_entries
 from hefu_ledger.verify import verify_export
 from hypothesis import HealthCheck, given, settings
@@ -304,3 +306,20 @@ def test_entries_in_the_copy_are_the_logged_bytes(exported, good):
     bodies = list(unpack_entries(bundle(exported).read_bytes()))
     assert bodies == good
     assert [Entry.from_bytes(one).seq for one in bodies] == list(range(12))
+
+
+def test_the_readmes_code_runs(exported, keys, good, capsys):
+    readme = (Path(__file__).parents[2] / "ledger" / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    exec(block, {"directory": exported.directory, "vkey": exported.vkey, "keys": keys})  # noqa: S102
+    assert capsys.readouterr().out.startswith("12 ")
+
+
+def test_two_ways_to_the_root_agree():
+    leaves = [leaf_hash(b"%d" % number) for number in range(130)]
+    for start in range(131):
+        frontier = Frontier()
+        frontier.extend(leaves[:start])
+        assert second_root(frontier.peaks(), leaves[start:]) == Tree(leaves).root()
+    assert second_root([], []) == EMPTY_ROOT
+    assert second_hash(b"\x00", b"x") == leaf_hash(b"x")
