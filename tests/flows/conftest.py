@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,11 @@ TOKEN = "internal-token"
 
 def passed(stage: str) -> dict[str, Any]:
     return {"state": "finished", "verdict": {"stage": stage, "passed": True}, "percent": 100, "step": ""}
+
+
+def refused(stage: str, rule: str) -> dict[str, Any]:
+    finding = {"rule": rule, "severity": "block", "message_zh": "不行", "message_en": "no"}
+    return {"state": "finished", "verdict": {"stage": stage, "passed": False, "findings": [finding]}}
 
 
 @dataclass
@@ -96,6 +101,7 @@ class CoordinatorStub:
     """The stub, served on a loopback port that stays the same over `stop` and `start`."""
 
     passed = staticmethod(passed)
+    refused = staticmethod(refused)
 
     def __init__(self, folder: Path) -> None:
         self.script = Script()
@@ -132,6 +138,12 @@ class CoordinatorStub:
             self._server.should_exit = True
             self._thread.join(10)
         self._server = self._thread = None
+
+
+@pytest.fixture(scope="session")
+def make_coordinator() -> Callable[[Path], CoordinatorStub]:
+    """`make_coordinator(folder)` gives a stub that is not started yet; its certificate and token lie in the folder."""
+    return CoordinatorStub
 
 
 @pytest.fixture
