@@ -52,7 +52,7 @@ def is_time(text: object) -> bool:
     if not isinstance(text, str) or _TIME.fullmatch(text) is None:
         return False
     try:
-        datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        datetime.fromisoformat(text)
     except ValueError:
         return False
     return True
