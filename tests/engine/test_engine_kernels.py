@@ -276,3 +276,21 @@ def test_warm_up_compiles_all_that_a_protocol_uses() -> None:
     permute_and_mask(out, permutation(Prg(bytes(16)), 1), Prg(bytes(16)), negative=True)
     messages(bytes(32), out[:, 2][join(out[:, :2].copy()).single])
     assert [len(k.signatures) for k in kernels] == before
+
+
+def test_kernels_work_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A confined process without a cache folder compiles for itself: slower, not broken."""
+    import numba
+    from hefu.engine.kernels import kernel
+
+    asked = []
+
+    def njit(cache: bool = False, **options: bool) -> object:
+        asked.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function 'twice': no locator available for file 'x.py'")
+        return lambda function: function
+
+    monkeypatch.setattr(numba, "njit", njit)
+    assert kernel(lambda x: 2 * x)(4) == 8
+    assert asked == [True, False]
