@@ -7,6 +7,7 @@ It holds no state: killed and started again, it finds in the coordinator what ha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable
@@ -32,13 +33,14 @@ JOBS_EVERY_SECONDS = 1.0
 SCHEDULES_EVERY_SECONDS = 5.0
 LIMIT = 4
 _FAREWELL_SECONDS = 3.0
+_KNOCK_EVERY_SECONDS = 0.5
 
 
 def serve(limit: int = LIMIT) -> None:
-    """Run until SIGTERM or SIGINT. Needs a Prefect server that answers.
+    """Run until SIGTERM or SIGINT. Waits for the Prefect server and for the coordinator, in whatever order they come up.
 
     limit   flow runs at a time
-    raises  SettingMissing; what Prefect's client raises when the server does not answer at the start
+    raises  SettingMissing · CertificateInvalid
     """
     with CoordinatorClient.from_environment() as coordinator:
         asyncio.run(_serve(coordinator, limit))
@@ -49,6 +51,8 @@ async def _serve(coordinator: CoordinatorClient, limit: int) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, ended.set)
     async with get_client() as prefect:
+        if not await _answers(prefect, ended):
+            return
         job = await _deploy(execute_job, "job")
         schedule = await _deploy(t_plus_1, "t-plus-1")
         runs = Runs(prefect, {job: execute_job, schedule: t_plus_1}, limit)
@@ -72,6 +76,16 @@ async def _serve(coordinator: CoordinatorClient, limit: int) -> None:
             loop.cancel()
         stop()
         await asyncio.to_thread(runs.join, _FAREWELL_SECONDS)
+
+
+async def _answers(prefect: PrefectClient, ended: asyncio.Event) -> bool:
+    """Wait for the Prefect server; False when told to end meanwhile."""
+    while await prefect.api_healthcheck() is not None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), _KNOCK_EVERY_SECONDS)
+        if ended.is_set():
+            return False
+    return True
 
 
 async def _deploy(flow: Flow[Any, Any], name: str) -> UUID:
