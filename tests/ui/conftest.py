@@ -68,18 +68,20 @@ def console(config: ConsoleConfig) -> Iterator[Console]:
 
 
 @pytest.fixture
-def calls(nodes: dict[str, tuple[Any, NodeAddress]]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+def calls(nodes: dict[str, tuple[Any, NodeAddress]]) -> Callable[[str], list[tuple[Any, ...]]]:
     """What an organisation's double was asked to change in this test."""
     for app, _ in nodes.values():
         app.state.calls.clear()
-    yield lambda org: nodes[org][0].state.calls
+    return lambda org: nodes[org][0].state.calls
 
 
 @pytest.fixture
 def open_page(console: Console, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     """`open_page("regulator", "results", user="wang", id=…)`: the page as that person sees it."""
 
-    def run(org: str, page: str = "overview", *, user: str = "wang", language: str = "zh", **query: str) -> AppTest:
+    def run(
+        org: str, page: str = "overview", *, user: str = "wang", language: str = "zh", **query: str
+    ) -> AppTest:
         session: Session = console.node(org).login(user, double.PASSWORD)
         session = session.model_copy(update={"expires_at": session.expires_at + timedelta(hours=1)})
         token = console.sessions.begin(org, session, "en" if language == "en" else "zh")

@@ -23,7 +23,7 @@ from hefu.keys.tls import self_signed, to_pem
 from hefu.node import console_models as m
 
 from double_values import (  # type: ignore[import-not-found]  # isort: skip
-    CONTRACT, NOW, PEOPLE, alarms, arrivals, cases, contract, contract_view, data_set_view, day, deliveries, entries, exceptions,
+    NOW, PEOPLE, alarms, arrivals, cases, contract, contract_view, data_set_view, day, deliveries, entries, exceptions,
     inquiries, job, job_view, jobs, ledger_state, participants, records, results, schedule, todos,
 )  # fmt: skip
 
@@ -40,18 +40,40 @@ def build(org: str) -> FastAPI:
     s.sets = [data_set_view(org)] if org in ("institution", "bank") else []
     s.contracts = {}
     active, waiting = contract(), contract(1, "T1-RECON-2027", "二期：多机构多银行对账")
-    for view in (contract_view(org, ContractState.ACTIVE, active, set(PEOPLE)), contract_view(org, ContractState.SIGNING, waiting, {"institution"})):
+    for view in (
+        contract_view(org, ContractState.ACTIVE, active, set(PEOPLE)),
+        contract_view(org, ContractState.SIGNING, waiting, {"institution"}),
+    ):
         s.contracts[view.summary.digest] = view
     s.verify = m.VerifyView(state="idle")
-    s.schedule, s.alarms, s.inquiries, s.cases, s.rules = schedule(), alarms(), inquiries(), cases(), m.AlarmRules()
+    s.schedule, s.alarms, s.inquiries, s.cases, s.rules = (
+        schedule(),
+        alarms(),
+        inquiries(),
+        cases(),
+        m.AlarmRules(),
+    )
     zh, en, org_roles = PEOPLE[org]
 
     def user(name: str) -> m.User:
         roles: list[Any] = {"viewer": ["viewer"]}.get(name, ["admin", "preparer", "approver"])
-        return m.User(username=name, display_name={"viewer": "查看员"}.get(name, "王敏"), roles=roles, org_id=org, org_name=zh, org_name_en=en, org_roles=org_roles)
+        return m.User(
+            username=name,
+            display_name={"viewer": "查看员"}.get(name, "王敏"),
+            roles=roles,
+            org_id=org,
+            org_name=zh,
+            org_name_en=en,
+            org_roles=org_roles,
+        )
 
     def refuse(status: int, code: str, zh_text: str, en_text: str, mend: str = "") -> HTTPException:
-        return HTTPException(status, m.ApiError(code=code, message_zh=zh_text, message_en=en_text, mend_zh=mend, mend_en=mend).model_dump())
+        return HTTPException(
+            status,
+            m.ApiError(
+                code=code, message_zh=zh_text, message_en=en_text, mend_zh=mend, mend_en=mend
+            ).model_dump(),
+        )
 
     @app.exception_handler(HTTPException)
     async def as_api_error(_: Request, error: HTTPException) -> JSONResponse:
@@ -97,7 +119,12 @@ def build(org: str) -> FastAPI:
     get("jobs", lambda: list(s.jobs.values()))
     get("schedules", lambda: [s.schedule])
     get("deliveries", deliveries)
-    get("ledger/entries", lambda kind="", actor="", job="": [e for e in entries() if kind in ("", e.kind) and actor in ("", e.actor) and job in ("", e.job)])
+    get(
+        "ledger/entries",
+        lambda kind="", actor="", job="": [
+            e for e in entries() if kind in ("", e.kind) and actor in ("", e.actor) and job in ("", e.job)
+        ],
+    )
     get("ledger/state", ledger_state)
     get("ledger/verify", lambda: s.verify)
     get("ledger/export", lambda: Response(b"tar", media_type="application/x-tar"))
@@ -112,7 +139,12 @@ def build(org: str) -> FastAPI:
         return [a for a in arrivals(org) if a.data_set_id == data_set_id]
 
     get("data-sets/{data_set_id}/days", days)
-    get("data-sets/{data_set_id}/rejects", lambda data_set_id, fingerprint: Response(b"line,field,reason\n7,amount,not money\n", media_type="text/csv"))
+    get(
+        "data-sets/{data_set_id}/rejects",
+        lambda data_set_id, fingerprint: Response(
+            b"line,field,reason\n7,amount,not money\n", media_type="text/csv"
+        ),
+    )
 
     def register(body: DataSet) -> m.DataSetView:
         called("register", body.data_set_id)
@@ -131,7 +163,10 @@ def build(org: str) -> FastAPI:
         return participants()[-1]
 
     post("participants/{application}/review", review)
-    post("participants/{application}/admit", lambda application: (called("admit", application), participants()[-1])[1])
+    post(
+        "participants/{application}/admit",
+        lambda application: (called("admit", application), participants()[-1])[1],
+    )
 
     def standing(org_id: str, body: m.StandingRequest) -> m.ParticipantView:
         called("standing", org_id, body.standing)
@@ -197,7 +232,15 @@ def build(org: str) -> FastAPI:
 
     def verify() -> m.VerifyView:
         called("verify")
-        s.verify = m.VerifyView(state="passed", done=401, total=401, size=401, message_zh="全部存证完好", message_en="all evidence is intact", finished_at=NOW)
+        s.verify = m.VerifyView(
+            state="passed",
+            done=401,
+            total=401,
+            size=401,
+            message_zh="全部存证完好",
+            message_en="all evidence is intact",
+            finished_at=NOW,
+        )
         return s.verify
 
     post("ledger/verify", verify)
@@ -213,17 +256,43 @@ def build(org: str) -> FastAPI:
     def result(job_id: str) -> m.ResultView:
         r = s.results[job_id]
         sides: list[m.SideTotals] = [
-            m.SideTotals(owner="institution", side="institution", rows=100_000, match=99_990, amount_mismatch=7, missing=3),
+            m.SideTotals(
+                owner="institution",
+                side="institution",
+                rows=100_000,
+                match=99_990,
+                amount_mismatch=7,
+                missing=3,
+            ),
             m.SideTotals(owner="bank", side="bank", rows=99_998, match=99_990, amount_mismatch=7, missing=1),
         ]
-        return m.ResultView(summary=r, sides=sides, seconds=12.5, changed_from=r.model_copy(update={"revision": 1, "mismatched": 3}) if r.revision == 2 else None)
+        return m.ResultView(
+            summary=r,
+            sides=sides,
+            seconds=12.5,
+            changed_from=r.model_copy(update={"revision": 1, "mismatched": 3}) if r.revision == 2 else None,
+        )
 
     def open_result(job_id: str) -> m.ResultView:
         called("open", job_id)
-        s.results[job_id] = s.results[job_id].model_copy(update={"opened_at": NOW, "opened_by": "wang", "matched": 99_990, "mismatched": 7, "missing_at_bank": 3, "missing_at_institution": 1, "conflicts": 0, "difference_cents": 1_234_00, "match_rate": 0.9999})
+        s.results[job_id] = s.results[job_id].model_copy(
+            update={
+                "opened_at": NOW,
+                "opened_by": "wang",
+                "matched": 99_990,
+                "mismatched": 7,
+                "missing_at_bank": 3,
+                "missing_at_institution": 1,
+                "conflicts": 0,
+                "difference_cents": 1_234_00,
+                "match_rate": 0.9999,
+            }
+        )
         return result(job_id)
 
-    def exception_page(job_id: str, status: str = "", owner: str = "", offset: int = 0, limit: int = 100) -> m.ExceptionPage:
+    def exception_page(
+        job_id: str, status: str = "", owner: str = "", offset: int = 0, limit: int = 100
+    ) -> m.ExceptionPage:
         rows = [e for e in exceptions() if status in ("", e.status) and owner in ("", e.owner)]
         return m.ExceptionPage(total=len(rows), rows=rows[offset : offset + limit])
 
@@ -283,7 +352,18 @@ def serving(app: Any, folder: Path, org: str | None = None, port: int = 0) -> It
         certificate.write_text(to_pem(self_signed(key, org, sans=["127.0.0.1"])))
         key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         tls = {"ssl_certfile": certificate, "ssl_keyfile": key_file}
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, log_level="error", timeout_graceful_shutdown=1, lifespan="off" if org else "on", **tls))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=port,
+            log_config=None,
+            log_level="error",
+            timeout_graceful_shutdown=0,
+            lifespan="off" if org else "on",
+            **tls,
+        )
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30

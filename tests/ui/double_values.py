@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hefu.domain import contract as c
-from hefu.domain.dataset import DataGrade, DataSet, Field, FieldType, IdentifierClass, LegalBasis, SensitiveCategory, SourceKind, schema_digest
+from hefu.domain.dataset import (
+    DataGrade,
+    DataSet,
+    Field,
+    FieldType,
+    IdentifierClass,
+    LegalBasis,
+    SensitiveCategory,
+    SourceKind,
+    schema_digest,
+)
 from hefu.domain.identity import Role, Standing
 from hefu.domain.job import STAGES, JobState
 from hefu.domain.verdict import Finding, Severity, Verdict
@@ -47,7 +57,16 @@ def participants() -> list[m.ParticipantView]:
         )
         for org, (zh, en, roles) in PEOPLE.items()
     ]  # fmt: skip
-    fresh = views[0].model_copy(update={"org_id": "newcomer", "legal_name": "新申请小贷公司", "legal_name_en": "New Lender", "state": "submitted", "application": sha("newcomer"), "online": None})
+    fresh = views[0].model_copy(
+        update={
+            "org_id": "newcomer",
+            "legal_name": "新申请小贷公司",
+            "legal_name_en": "New Lender",
+            "state": "submitted",
+            "application": sha("newcomer"),
+            "online": None,
+        }
+    )
     return [*views, fresh]
 
 
@@ -55,7 +74,15 @@ def data_set(org: str) -> DataSet:
     rows = [("serial", "text", "quasi", "C1", "流水号"), ("type", "text", "none", "C1", "业务类型"), ("amount", "money", "none", "C2", "金额"),
             ("party_id", "text", "direct", "C2", "证件号"), ("occurred_at", "datetime", "none", "C1", "时间")]  # fmt: skip
     fields = tuple(
-        Field(name=n, type=FieldType(ty), identifier_class=IdentifierClass(i), sensitive=SensitiveCategory.NONE, grade=DataGrade(g), meaning_zh=z, meaning_en=n)
+        Field(
+            name=n,
+            type=FieldType(ty),
+            identifier_class=IdentifierClass(i),
+            sensitive=SensitiveCategory.NONE,
+            grade=DataGrade(g),
+            meaning_zh=z,
+            meaning_en=n,
+        )
         for n, ty, i, g, z in rows
     )
     kind: Any = "fund_flows" if org == "bank" else "business_records"
@@ -65,11 +92,15 @@ def data_set(org: str) -> DataSet:
 
 def data_set_view(org: str) -> m.DataSetView:
     d = data_set(org)
-    return m.DataSetView(definition=d, schema_digest=schema_digest(d), files=12, last_arrival=ago(0.2), contracts=[CONTRACT])
+    return m.DataSetView(
+        definition=d, schema_digest=schema_digest(d), files=12, last_arrival=ago(0.2), contracts=[CONTRACT]
+    )
 
 
 def arrivals(org: str) -> list[m.ArrivalView]:
-    states: dict[int, Any] = {3: "late", 5: "rejected", 7: "replaced", 9: "missing"} if org == "bank" else {4: "late"}
+    states: dict[int, Any] = (
+        {3: "late", 5: "rejected", 7: "replaced", 9: "missing"} if org == "bank" else {4: "late"}
+    )
     return [
         m.ArrivalView(
             data_set_id=f"{org}-daily", business_date=day(n), state=states.get(n, "arrived"), file_name=f"{org}-{day(n)}.csv", fingerprint=sha(f"{org}{n}"),
@@ -87,10 +118,24 @@ def deliveries() -> list[m.DeliveryView]:
     ]  # fmt: skip
 
 
-def contract(version: int = 1, contract_id: str = CONTRACT, title: str = "消费金融 T+1 业务与资金对账") -> c.Contract:
+def contract(
+    version: int = 1, contract_id: str = CONTRACT, title: str = "消费金融 T+1 业务与资金对账"
+) -> c.Contract:
     parties = tuple(
-        c.Party(org_id=o, legal_name=zh, legal_name_en=en, roles=tuple(r), legal_standing=c.LegalStanding.PI_HANDLER, application=sha(o), identity_key=KEY, sealing_key=KEY,
-                tls_spki=sha(o), url=f"https://{o}.example:7000", channel_host="127.0.0.1", channel_port=7001)  # fmt: skip
+        c.Party(
+            org_id=o,
+            legal_name=zh,
+            legal_name_en=en,
+            roles=tuple(r),
+            legal_standing=c.LegalStanding.PI_HANDLER,
+            application=sha(o),
+            identity_key=KEY,
+            sealing_key=KEY,
+            tls_spki=sha(o),
+            url=f"https://{o}.example:7000",
+            channel_host="127.0.0.1",
+            channel_port=7001,
+        )
         for o, (zh, en, r) in PEOPLE.items()
     )
     sets = tuple(
@@ -100,7 +145,19 @@ def contract(version: int = 1, contract_id: str = CONTRACT, title: str = "消费
         )
         for o in ("institution", "bank")
     )  # fmt: skip
-    step = c.Step(step_id="reconcile", component="reconcile", code_digest=sha("code"), engine_version="1", parameters={"match_keys": ["serial", "type"], "compare": "each", "window_days": 1, "reveal_difference": True}, inputs=("institution-daily", "bank-daily"))
+    step = c.Step(
+        step_id="reconcile",
+        component="reconcile",
+        code_digest=sha("code"),
+        engine_version="1",
+        parameters={
+            "match_keys": ["serial", "type"],
+            "compare": "each",
+            "window_days": 1,
+            "reveal_difference": True,
+        },
+        inputs=("institution-daily", "bank-daily"),
+    )
     return c.Contract(
         contract_id=contract_id, version=version, previous=None if version == 1 else sha("v1"), template="t1_reconciliation", title=title, title_en="T+1 reconciliation of consumer finance",
         purpose="穿透式监管：核对放款业务记录与银行资金流水，发现账外交易", parties=parties, data_sets=sets,
@@ -121,12 +178,22 @@ def contract_view(org: str, state: c.ContractState, document: c.Contract, signed
         proposed_by="institution", proposed_at=ago(21 if state != c.ContractState.SIGNING else 0.5), signing_deadline=document.signing_deadline, waits_for=waits,
         uses=13 if state == c.ContractState.ACTIVE else 0, max_uses=400, valid_until=document.limits.valid_until,
     )  # fmt: skip
-    signatures = [m.SignatureView(org_id=o, legal_name=PEOPLE[o][0], state="signed" if o in signed else "waiting", at=ago(20) if o in signed else None) for o in PEOPLE]
+    signatures = [
+        m.SignatureView(
+            org_id=o,
+            legal_name=PEOPLE[o][0],
+            state="signed" if o in signed else "waiting",
+            at=ago(20) if o in signed else None,
+        )
+        for o in PEOPLE
+    ]
     return m.ContractView(summary=summary, document=document, canonical=document.to_bytes().decode(), signatures=signatures, can_sign=org in waits,
                           findings=[Verdict(stage="contract", passed=True, findings=())])  # fmt: skip
 
 
-def job(n: int, state: JobState = JobState.SUCCEEDED, stage: Any = None, percent: int = 100, revision: int = 1) -> m.JobSummary:
+def job(
+    n: int, state: JobState = JobState.SUCCEEDED, stage: Any = None, percent: int = 100, revision: int = 1
+) -> m.JobSummary:
     return m.JobSummary(
         job_id=f"J{n:06d}R{revision}", contract_id=CONTRACT, contract_digest=contract().digest, business_date=day(n), revision=revision, supersedes=None,
         superseded_by="J000007R2" if state == JobState.SUPERSEDED else None, state=state, stage=stage, percent=percent, step="", rows=200_000 - n, reason="schedule",
@@ -135,21 +202,55 @@ def job(n: int, state: JobState = JobState.SUCCEEDED, stage: Any = None, percent
 
 
 def jobs() -> list[m.JobSummary]:
-    first = [job(1, JobState.RUNNING, "compute", 57), job(2), job(3), job(4, JobState.DATA_MISSING, "check_data_sources", 30), job(5), job(6)]
+    first = [
+        job(1, JobState.RUNNING, "compute", 57),
+        job(2),
+        job(3),
+        job(4, JobState.DATA_MISSING, "check_data_sources", 30),
+        job(5),
+        job(6),
+    ]
     return [*first, job(7, revision=2), job(7, JobState.SUPERSEDED), *(job(n) for n in range(8, 13))]
 
 
 def job_view(summary: m.JobSummary) -> m.JobView:
     now = list(STAGES).index(summary.stage) if summary.stage else len(STAGES)
     bad = summary.state == JobState.DATA_MISSING
-    missing = Finding(rule="data_present", severity=Severity.BLOCK, party="bank", seen="无文件", expected="业务日次日 12:30 前到达", message_zh="华东商业银行当日数据未到达",
-                      message_en="the bank's data of the day have not arrived", mend_zh="补报文件后，任务会以新版本重新运行", mend_en="deliver the file; a new version of the job starts", source="WP-A 3.4")  # fmt: skip
+    missing = Finding(
+        rule="data_present",
+        severity=Severity.BLOCK,
+        party="bank",
+        seen="无文件",
+        expected="业务日次日 12:30 前到达",
+        message_zh="华东商业银行当日数据未到达",
+        message_en="the bank's data of the day have not arrived",
+        mend_zh="补报文件后，任务会以新版本重新运行",
+        mend_en="deliver the file; a new version of the job starts",
+        source="WP-A 3.4",
+    )
     stages = []
     for i, s in enumerate(STAGES):
         state: Any = "passed" if i < now else ("failed" if bad else "running") if i == now else "pending"
-        verdict = None if state in ("pending", "running") else Verdict(stage=s, passed=state == "passed", findings=(missing,) if state == "failed" else ())
-        stages.append(m.StageView(stage=s, state=state, seconds=1.3 * (i + 1) if state == "passed" else None, parties=["institution", "bank"] if i == 2 else ["operator"], verdict=verdict))
-    return m.JobView(summary=summary, stages=stages, parties={"institution": "共享输入", "bank": "共享输入", "operator": "洗牌"}, evidence=31)
+        verdict = (
+            None
+            if state in ("pending", "running")
+            else Verdict(stage=s, passed=state == "passed", findings=(missing,) if state == "failed" else ())
+        )
+        stages.append(
+            m.StageView(
+                stage=s,
+                state=state,
+                seconds=1.3 * (i + 1) if state == "passed" else None,
+                parties=["institution", "bank"] if i == 2 else ["operator"],
+                verdict=verdict,
+            )
+        )
+    return m.JobView(
+        summary=summary,
+        stages=stages,
+        parties={"institution": "共享输入", "bank": "共享输入", "operator": "洗牌"},
+        evidence=31,
+    )
 
 
 def results() -> list[m.ResultSummary]:
@@ -169,9 +270,20 @@ def results() -> list[m.ResultSummary]:
 
 
 def exceptions() -> list[m.ExceptionRow]:
-    kinds = [("institution", "amount_mismatch", 12_345_00), ("institution", "missing_at_bank", None), ("bank", "missing_at_institution", None)]
+    kinds = [
+        ("institution", "amount_mismatch", 12_345_00),
+        ("institution", "missing_at_bank", None),
+        ("bank", "missing_at_institution", None),
+    ]
     return [
-        m.ExceptionRow(owner=o, row=17 + i * 113, status=s, counterpart="bank" if o == "institution" else "institution", counterpart_row=40 + i if d else None, difference_cents=d)
+        m.ExceptionRow(
+            owner=o,
+            row=17 + i * 113,
+            status=s,
+            counterpart="bank" if o == "institution" else "institution",
+            counterpart_row=40 + i if d else None,
+            difference_cents=d,
+        )
         for i in range(40)
         for o, s, d in [kinds[i % 3]]
     ]
@@ -181,8 +293,18 @@ def entries() -> list[m.LedgerEntryView]:
     kinds = [("application_submitted", "bank", None), ("contract_signed", "regulator", None), ("job_created", "operator", "compute"), ("data_source_checked", "bank", "check_data_sources"),
              ("channel_transcript", "exchange", "compute"), ("half_sealed", "operator", "compute"), ("result_opened", "regulator", None), ("job_finished", "operator", "release")]  # fmt: skip
     return [
-        m.LedgerEntryView(seq=n, logged_at=ago(0) - timedelta(seconds=40 * (400 - n)), kind=kinds[n % 8][0], actor=kinds[n % 8][1], contract=CONTRACT, job="J000002R1" if n % 8 > 1 else None,
-                          stage=kinds[n % 8][2], attempt=1, envelope_id=sha(f"e{n}"), leaf_hash=sha(f"l{n}"))  # fmt: skip
+        m.LedgerEntryView(
+            seq=n,
+            logged_at=ago(0) - timedelta(seconds=40 * (400 - n)),
+            kind=kinds[n % 8][0],
+            actor=kinds[n % 8][1],
+            contract=CONTRACT,
+            job="J000002R1" if n % 8 > 1 else None,
+            stage=kinds[n % 8][2],
+            attempt=1,
+            envelope_id=sha(f"e{n}"),
+            leaf_hash=sha(f"l{n}"),
+        )
         for n in range(400, 360, -1)
     ]
 
@@ -206,8 +328,17 @@ def inquiries() -> list[m.InquiryView]:
 def cases() -> list[m.CaseView]:
     states: list[Any] = ["open", "assigned", "explained", "closed"]
     return [
-        m.CaseView(case_id=f"C{i}", inquiry_id="Q1", job_id="J000006R1", business_date=day(6), row=17 + i, state=s, assignee="" if i == 0 else "preparer", explanation="手续费未计入" if i > 1 else "",
-                   history=[{"at": day(2), "by": "preparer", "step": "assign", "text": "分派处理"}] if i else [])  # fmt: skip
+        m.CaseView(
+            case_id=f"C{i}",
+            inquiry_id="Q1",
+            job_id="J000006R1",
+            business_date=day(6),
+            row=17 + i,
+            state=s,
+            assignee="" if i == 0 else "preparer",
+            explanation="手续费未计入" if i > 1 else "",
+            history=[{"at": day(2), "by": "preparer", "step": "assign", "text": "分派处理"}] if i else [],
+        )
         for i, s in enumerate(states)
     ]
 
@@ -228,4 +359,7 @@ def todos(org: str) -> list[m.Todo]:
         "institution": [("inquiry", "答复核查通知 Q1", "Answer inquiry Q1", "inquiries", "Q1"), ("case", "处理差错 C0", "Work on case C0", "cases", "C0")],
         "auditor": [("review_application", "审核新申请小贷公司", "Review New Lender", "participants", sha("newcomer"))],
     }  # fmt: skip
-    return [m.Todo(kind=k, title_zh=zh, title_en=en, page=p, subject=s, due_at=ago(-2)) for k, zh, en, p, s in made.get(org, [])]
+    return [
+        m.Todo(kind=k, title_zh=zh, title_en=en, page=p, subject=s, due_at=ago(-2))
+        for k, zh, en, p, s in made.get(org, [])
+    ]

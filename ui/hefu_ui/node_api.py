@@ -21,6 +21,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hefu_ui.config import NodeAddress
 from hefu_ui.errors import NodeRefused, NodeUnreachable
+from hefu_ui.words import say
 
 Shape = TypeVar("Shape")
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -277,8 +278,8 @@ def _error_of(answer: httpx.Response) -> m.ApiError:
     except ValidationError:
         return m.ApiError(
             code=f"http_{answer.status_code}",
-            message_zh=f"节点返回错误 {answer.status_code}",
-            message_en=f"the node answered with error {answer.status_code}",
-            mend_zh="请查看节点日志，或稍后重试",
-            mend_en="look at the node's log, or try again later",
+            message_zh=say("error.http", "zh", status=answer.status_code),
+            message_en=say("error.http", "en", status=answer.status_code),
+            mend_zh=say("error.http_mend", "zh"),
+            mend_en=say("error.http_mend", "en"),
         )

@@ -203,7 +203,7 @@ def _duties(d: Contract) -> None:
                     t(f"models.{d.model_terms.licence}") if d.model_terms else t("contract.no_model"),
                 ),
                 (t("contract.automated"), d.automated_decision or t("common.none")),
-                (t("contract.milestones"), "、".join(d.milestones) or t("common.none")),
+                (t("contract.milestones"), t("common.comma").join(d.milestones) or t("common.none")),
             ]
         )
         facts(

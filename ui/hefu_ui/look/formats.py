@@ -80,7 +80,7 @@ def org_name(org_id: str) -> str:
 
 def org_names(org_ids: list[str] | tuple[str, ...]) -> str:
     """Several organisations' names."""
-    between = ", " if language() == "en" else "、"
+    between = t("common.comma")
     return between.join(org_name(org) for org in org_ids) or t("common.none")
 
 

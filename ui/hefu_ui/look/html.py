@@ -53,6 +53,10 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: Seque
 
 
 def facts(pairs: Sequence[tuple[str, object]]) -> None:
-    """Names and values, two columns of them."""
-    cells = "".join(f"<div><dt>{esc(name)}</dt><dd>{esc(value)}</dd></div>" for name, value in pairs)
+    """Names and values in columns; long sentences take a line of their own."""
+    cells = "".join(
+        f'<div class="{"wide" if len(pairs) == 1 or (not isinstance(value, Html) and len(str(value)) > 34) else ""}">'
+        f"<dt>{esc(name)}</dt><dd>{esc(value)}</dd></div>"
+        for name, value in pairs
+    )
     st.html(f'<dl class="hf-facts">{cells}</dl>')

@@ -49,9 +49,9 @@ def _inquiry(i: InquiryView) -> None:
                 (t("inquiries.sent_at"), when(i.sent_at)),
                 (t("inquiries.due_at"), when(i.due_at)),
                 (t("inquiries.rows"), rows if i.rows else t("common.none")),
-                (t("inquiries.question"), i.question),
             ]
         )
+        facts([(t("inquiries.question"), i.question)])
         if i.reply:
             facts([(t("inquiries.reply_at", at=when(i.replied_at)), i.reply)])
         if i.closing_note:

@@ -54,7 +54,9 @@ def _move(form: dict[str, Any], at: int) -> None:
             t("do.next"), icon=":material/arrow_forward:", type="primary", key="next"
         ):
             if missing := steps.missing(form, STEPS[at][0]):
-                st.warning(t("new.missing", what="、".join(t(f"new.{name}") for name in missing)))
+                st.warning(
+                    t("new.missing", what=t("common.comma").join(t(f"new.{name}") for name in missing))
+                )
             else:
                 st.session_state["new_contract_step"] = at + 1
                 st.rerun()

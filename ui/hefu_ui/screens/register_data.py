@@ -19,14 +19,14 @@ from pydantic import ValidationError
 
 from hefu_ui.look.page import do, form_problems
 from hefu_ui.signed_in import may, me, node
-from hefu_ui.words import named, t
+from hefu_ui.words import CATALOGUE, named, t
 
 _PAYMENTS = [
-    ("serial", "text", "quasi", "none", "C1", "业务流水号", "serial"),
-    ("type", "text", "none", "none", "C1", "业务类型", "type"),
-    ("amount", "money", "none", "none", "C2", "金额（元）", "amount in yuan"),
-    ("party_id", "text", "direct", "none", "C2", "证件号或机构代码", "ID number or organisation code"),
-    ("occurred_at", "datetime", "none", "none", "C1", "发生时间", "time"),
+    ("serial", "text", "quasi", "none", "C1"),
+    ("type", "text", "none", "none", "C1"),
+    ("amount", "money", "none", "none", "C2"),
+    ("party_id", "text", "direct", "none", "C2"),
+    ("occurred_at", "datetime", "none", "none", "C1"),
 ]
 _COLUMNS = ("name", "type", "identifier_class", "sensitive", "grade", "meaning_zh", "meaning_en")
 
@@ -73,7 +73,7 @@ def register_form() -> None:
 
 def _field_editor(kind: str) -> list[dict[str, Any]]:
     rows = _PAYMENTS if kind != "table" else _PAYMENTS[:1]
-    start = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    start = [dict(zip(_COLUMNS, (*row, *CATALOGUE[f"field.{row[0]}"]), strict=True)) for row in rows]
 
     def choice(label: str, word: str, values: list[str]) -> Any:
         return st.column_config.SelectboxColumn(

@@ -66,7 +66,7 @@ def _counts(view: ResultView) -> None:
     ]  # fmt: skip
     cells = st.columns([1, 1, 1, 1, 1.6, 1.1])
     for cell, (label, now, before) in zip(cells, pairs, strict=False):
-        change = None if before is None or now is None else f"{now - before:+,}"
+        change = f"{now - before:+,}" if before is not None and now is not None and now != before else None
         cell.metric(t(label), count(now), border=True, height="stretch", delta=change, delta_color="off")
     cells[4].metric(t("results.difference"), money(s.difference_cents), border=True, height="stretch")
     cells[5].metric(t("overview.match_rate"), rate(s.match_rate), border=True, height="stretch")

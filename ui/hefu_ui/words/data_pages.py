@@ -8,6 +8,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "weekday.4": ("周五", "Fri"),
     "weekday.5": ("周六", "Sat"),
     "weekday.6": ("周日", "Sun"),
+    "field.serial": ("业务流水号", "serial number"),
+    "field.type": ("业务类型", "type of business"),
+    "field.amount": ("金额（元）", "amount in yuan"),
+    "field.party_id": ("证件号或机构代码", "ID number or organisation code"),
+    "field.occurred_at": ("发生时间", "time of the transaction"),
     "data.about": (
         "数据不出本机构节点；对外只有元数据与结构摘要",
         "Rows never leave your node; only metadata and a schema digest do",
