@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -259,23 +261,32 @@ def test_join_of_tokens_chosen_to_share_a_first_word() -> None:
     assert np.array_equal(found.partner, 2 * n - 1 - np.arange(2 * n))
 
 
-def test_warm_up_compiles_all_that_a_protocol_uses() -> None:
-    """A kernel that a job would have to compile anew is a kernel that warm-up forgot."""
-    from hefu.engine import blake2b, psm, shuffle, warmup
-    from hefu.engine import join as j
-    from hefu.engine import permutation as p
-    from hefu.engine import tokens as t
+AFTER_WARM_UP = """
+import sys
+import numpy as np
+from hefu.engine import blake2b, permutation as p, psm, shuffle, tokens as t, warmup
+from hefu.engine import join as j
+from hefu.engine.prg import Prg
 
-    warmup.warm()
-    kernels = [blake2b.compress, t._tokens, psm._messages, p._swap_down, shuffle._gather, j._mark]
-    before = [len(k.signatures) for k in kernels]
-    data = np.frombuffer(b"read-only", dtype=np.uint8)
-    out = np.empty((1, 4), dtype=np.uint64)
-    ones = np.zeros(1, dtype=np.int32)
-    t.tokens(np.array([0, 9]), data, np.zeros(1, np.uint32), ones, {0: bytes(32)}, out=out[:, :2])
-    permute_and_mask(out, permutation(Prg(bytes(16)), 1), Prg(bytes(16)), negative=True)
-    messages(bytes(32), out[:, 2][join(out[:, :2].copy()).single])
-    assert [len(k.signatures) for k in kernels] == before
+warmup.warm()
+kernels = [blake2b.compress, t._tokens, psm._messages, p._swap_down, shuffle._gather, j._mark]
+before = [len(k.signatures) for k in kernels]
+for n in (1, 2, 50):
+    data = np.frombuffer(b"read-only" * n, dtype=np.uint8)
+    offsets = np.arange(n + 1) * 9
+    out = np.empty((n, 4), dtype=np.uint64)
+    for into in (None, out[:, :2]):
+        t.tokens(offsets, data, np.zeros(n, np.uint32), np.zeros(n, np.int32), {0: bytes(32)}, out=into)
+    rows = shuffle.permute_and_mask(out, p.permutation(Prg(bytes(16)), n), Prg(bytes(16)), negative=True)
+    found = j.join(np.ascontiguousarray(rows[:, :2]))
+    psm.messages(bytes(32), rows[:, 2][found.single])
+sys.exit([len(k.signatures) for k in kernels] != before)
+"""
+
+
+def test_warm_up_compiles_all_that_a_protocol_uses() -> None:
+    """A kernel that a job would have to compile anew is one that warm-up forgot: counted in a process of its own."""
+    assert subprocess.run([sys.executable, "-c", AFTER_WARM_UP], check=False, timeout=120).returncode == 0
 
 
 def test_kernels_work_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:

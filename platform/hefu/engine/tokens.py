@@ -103,9 +103,9 @@ def tokens(
         key_offsets[0] < 0 or key_offsets[-1] > len(key_data) or np.any(key_offsets[1:] < key_offsets[:-1])
     ):
         raise InputInvalid("key offsets don't rise within the key data")
-    result = np.empty((n, 2), dtype=np.uint64) if out is None else out
+    result = np.empty((n, 2), dtype=np.uint64)  # of one layout always: a kernel is compiled for each
     if not n:
-        return result
+        return result if out is None else out
     indices = sorted(keys)
     if not indices:
         raise InputInvalid("rows, but no institution's key")
@@ -115,7 +115,10 @@ def tokens(
     if np.any(table[which] != institution):
         raise InputInvalid("a row belongs to an institution whose key we don't hold")
     _tokens(key_offsets, key_data, _plain(occurrence, np.uint32), states, which.astype(np.int32), result)
-    return result
+    if out is None:
+        return result
+    out[...] = result
+    return out
 
 
 def _plain(array: NDArray[Any], dtype: type[Any]) -> NDArray[Any]:
