@@ -129,7 +129,7 @@ def definition(session: Session, data_set_id: str) -> DataSet:
 
 
 def days(ctx: NodeContext, data_set_id: str, first: date, last: date) -> list[ArrivalView]:
-    """Every arrival from `first` to `last`, and a line "missing" for each day that is over and has none; by day, newest last.
+    """Every arrival from `first` to `last`, and a line "missing" for each day that is over and has none; by day, the standing one last.
 
     raises  Refusal (not_found, 422 for more than 400 days)
     """
@@ -158,7 +158,7 @@ def days(ctx: NodeContext, data_set_id: str, first: date, last: date) -> list[Ar
     for offset in range((last - first).days + 1):
         day = first + timedelta(days=offset)
         if day in found:
-            views += found[day]
+            views += sorted(found[day], key=lambda view: view.state in STANDING)
         elif day < today:
             views.append(ArrivalView(data_set_id=data_set_id, business_date=day.isoformat(), state="missing"))
     return views

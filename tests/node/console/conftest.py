@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hefu.domain.identity import APPLICATION_TYPE, Application, PublicKeys, Role, uscc_check_character
@@ -149,6 +150,13 @@ def make_organisation(org_id: str, roles: tuple[Role, ...], number: int = 1) -> 
     return Organisation(
         org_id, keys, application, sign_document(application, APPLICATION_TYPE, keys.identity)
     )
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """argon2id with the least memory, but for the tests of accounts themselves."""
+    if "people" not in request.node.path.name:
+        monkeypatch.setattr(users, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture(scope="session")

@@ -188,7 +188,7 @@ def _to_answer(ctx: NodeContext) -> Iterator[Todo]:
             kind="inquiry",
             title_zh=f"{zh}：{inquiry.business_date}",
             title_en=f"{en}: {inquiry.business_date}",
-            page="cases" if ours else "results",
+            page="inquiries",
             subject=inquiry.inquiry_id,
             due_at=inquiry.due_at,
         )
@@ -220,6 +220,6 @@ def _late_data(ctx: NodeContext) -> Iterator[Todo]:
                 kind="late_data",
                 title_zh=f"报送数据：{data_set.definition.name} {missing}",
                 title_en=f"Deliver data: {data_set.definition.name} {missing}",
-                page="data",
+                page="data_sets",
                 subject=identifier,
             )

@@ -50,11 +50,7 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
         return inquiries.reply(ctx, safe(inquiry_id), note.text)
 
     @router.post("/inquiries/{inquiry_id}/close")
-    def close_inquiry(
-        inquiry_id: str,
-        note: Note,
-        person: Person = Depends(access.require("approver", org=Role.REGULATOR)),
-    ) -> InquiryView:
+    def close_inquiry(inquiry_id: str, note: Note, person: Person = Depends(supervisor)) -> InquiryView:
         return inquiries.close(ctx, safe(inquiry_id), note.text)
 
     @router.get("/cases")

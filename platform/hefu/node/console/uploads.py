@@ -37,12 +37,13 @@ async def read_upload(ctx: NodeContext, request: Request) -> Incoming:
                 "on_header_end": form.header_end,
                 "on_headers_finished": form.headers_finished,
                 "on_part_data": form.data,
+                "on_part_end": form.part_end,
             },
         )
         async for block in request.stream():
             parser.write(block)
         parser.finalize()
-        if form.incoming is None:
+        if form.incoming is None or not form.whole:  # a connection that broke off leaves the part without its end
             raise _invalid()
     except FormParserError as error:
         form.discard()
@@ -63,6 +64,7 @@ class _Form:
         self._disposition = b""
         self._taking = False
         self.incoming: Incoming | None = None
+        self.whole = False
 
     def begin(self) -> None:
         self._parts += 1
@@ -92,6 +94,10 @@ class _Form:
     def data(self, data: bytes, start: int, end: int) -> None:
         if self._taking and self.incoming is not None:
             self.incoming.write(data[start:end])
+
+    def part_end(self) -> None:
+        self.whole = self.whole or self._taking
+        self._taking = False
 
     def discard(self) -> None:
         if self.incoming is not None:
