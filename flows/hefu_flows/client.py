@@ -72,11 +72,11 @@ class CoordinatorClient:
         return self._ask("GET", "/internal/schedules", list[ContractSchedule])
 
     def due_jobs(self, contract_id: ContractId) -> DueJobs:
-        """Create one job for each day not yet covered, if today is a run day."""
+        """Create one job for each day not yet covered, if today is a run day, and hand them out to the caller."""
         return self._ask("POST", f"/internal/contracts/{contract_id}/due-jobs", DueJobs)
 
     def startable(self) -> list[StartableJob]:
-        """The jobs that wait for a flow run."""
+        """The jobs that wait for a flow run: handed out with this answer, each under a new lease."""
         return self._ask("GET", "/internal/jobs/startable", list[StartableJob])
 
     def hold(self, job_id: JobId, lease: int) -> float:

@@ -18,39 +18,53 @@ from hefu_flows.errors import CoordinatorRefused, CoordinatorUnreachable, LeaseL
 INTERVAL_SECONDS = 3.0
 
 
+class Held:
+    """The jobs that are being held; made by `holding`."""
+
+    def __init__(self, coordinator: CoordinatorClient, leases: Mapping[JobId, int]) -> None:
+        self._coordinator = coordinator
+        self._leases = dict(leases)
+        self._lock = threading.Lock()
+
+    def let_go(self, job_id: JobId) -> None:
+        """Hold this job no longer: once it returns, no further word about it leaves from here."""
+        with self._lock:
+            self._leases.pop(job_id, None)
+
+    def beat(self) -> None:
+        """Tell the coordinator once about every job."""
+        with self._lock:
+            for job_id, lease in list(self._leases.items()):
+                try:
+                    self._coordinator.hold(job_id, lease)
+                except (LeaseLost, CoordinatorRefused):
+                    del self._leases[job_id]  # the stages hear of it themselves
+                except CoordinatorUnreachable:
+                    return  # it may be restarting; the next beat tries again
+
+
 @contextmanager
-def holding(leases: Mapping[JobId, int], interval_seconds: float = INTERVAL_SECONDS) -> Iterator[None]:
-    """Hold these jobs while the block lasts.
+def holding(leases: Mapping[JobId, int], interval_seconds: float = INTERVAL_SECONDS) -> Iterator[Held]:
+    """Hold these jobs while the block lasts, or until let go.
 
     leases  job → the lease under which it was handed out
     raises  SettingMissing
     """
     with CoordinatorClient.from_environment() as coordinator:
-        ended = threading.Event()
+        held, ended = Held(coordinator, leases), threading.Event()
         thread = threading.Thread(
-            target=_beat,
-            args=(coordinator, dict(leases), interval_seconds, ended),
-            name="holding",
-            daemon=True,
+            target=_beat, args=(held, interval_seconds, ended), name="holding", daemon=True
         )
         thread.start()
         try:
-            yield
+            yield held
         finally:
             ended.set()
             thread.join()
 
 
-def _beat(
-    coordinator: CoordinatorClient, leases: dict[JobId, int], interval_seconds: float, ended: threading.Event
-) -> None:
+def _beat(held: Held, interval_seconds: float, ended: threading.Event) -> None:
     while True:
-        for job_id, lease in list(leases.items()):
-            try:
-                coordinator.hold(job_id, lease)
-            except (LeaseLost, CoordinatorRefused):
-                del leases[job_id]  # the stages hear of it themselves
-            except CoordinatorUnreachable:
-                pass  # it may be restarting; the next beat tries again
+        held.beat()
         if ended.wait(interval_seconds):
             return

@@ -46,6 +46,6 @@ def execute_job(job_id: JobId, lease: int) -> Verdict | None:
             verdict = stage(job_id, lease)
             if verdict is None or not verdict.passed:
                 break
-        if verdict is not None:
-            finish(job_id, lease)
+    if verdict is not None:
+        finish(job_id, lease)  # no longer held: the coordinator may hand a waiting job out again
     return verdict

@@ -29,18 +29,18 @@ class ContractSchedule(Message):
     paused: bool
 
 
-class DueJobs(Message):
-    """The jobs of the days not yet covered, oldest first; or why there are none."""
-
-    job_ids: tuple[JobId, ...]
-    finding: str | None = None
-
-
 class StartableJob(Message):
-    """A job that waits for a flow run. The lease grows each time the job is handed out."""
+    """A job handed out to a flow run. The lease grows each time the job is handed out."""
 
     job_id: JobId
     lease: Lease
+
+
+class DueJobs(Message):
+    """The jobs of the days not yet covered, handed out to the asking run, oldest first; or why there are none."""
+
+    jobs: tuple[StartableJob, ...]
+    finding: str | None = None
 
 
 class LeaseTerm(Message):

@@ -31,7 +31,7 @@ from hefu_flows.stopping import stop
 
 JOBS_EVERY_SECONDS = 1.0
 SCHEDULES_EVERY_SECONDS = 5.0
-LIMIT = 4
+LIMIT = 32  # threads that wait; how much is computed at a time is the coordinator's and the nodes' affair
 _FAREWELL_SECONDS = 3.0
 _KNOCK_EVERY_SECONDS = 0.5
 
@@ -59,6 +59,8 @@ async def _serve(coordinator: CoordinatorClient, limit: int) -> None:
         await _take_up(prefect, runs, schedule)
 
         async def jobs() -> None:
+            if not runs.room():  # what nobody can start soon would lose its lease in the queue
+                return
             for startable in await asyncio.to_thread(coordinator.startable):
                 await start_run(prefect, job, startable)
 

@@ -40,11 +40,15 @@ class Runs:
         self._threads: set[threading.Thread] = set()
         self._place = f"{socket.gethostname()}:{os.getpid()}"
 
+    def room(self) -> int:
+        """How many more runs fit in."""
+        self._threads = {thread for thread in self._threads if thread.is_alive()}
+        return max(0, self._limit - len(self._threads))
+
     async def take(self) -> None:
         """Claim and start the runs that are due, as many as there is room for, the earliest first."""
-        self._threads = {thread for thread in self._threads if thread.is_alive()}
-        room = self._limit - len(self._threads)
-        if room <= 0:
+        room = self.room()
+        if not room:
             return
         due = await self._prefect.get_scheduled_flow_runs_for_deployments(
             list(self._flows), scheduled_before=datetime.now(UTC), limit=room

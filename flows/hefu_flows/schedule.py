@@ -18,16 +18,12 @@ from hefu_flows.stages import patient
 
 @patient
 def ask_for_due_jobs(contract_id: ContractId) -> dict[JobId, int]:
-    """The jobs of the days not yet covered, with their leases, oldest first; none on a day that is no run day.
-
-    A job that another run took meanwhile is left to it.
-    """
+    """The jobs of the days not yet covered, with their leases, oldest first; none on a day that is no run day."""
     with CoordinatorClient.from_environment() as coordinator:
         due = coordinator.due_jobs(contract_id)
-        if due.finding:
-            get_logger("hefu").info("%s: %s", contract_id, due.finding)
-        leases = {job.job_id: job.lease for job in coordinator.startable()} if due.job_ids else {}
-    return {job_id: leases[job_id] for job_id in due.job_ids if job_id in leases}
+    if due.finding:
+        get_logger("hefu").info("%s: %s", contract_id, due.finding)
+    return {job.job_id: job.lease for job in due.jobs}
 
 
 @flow(name="t-plus-1", flow_run_name="{contract_id}", persist_result=False)
@@ -39,5 +35,9 @@ def t_plus_1(contract_id: ContractId) -> list[State[Any]]:
     returns  the state of each job's run
     """
     leases = ask_for_due_jobs(contract_id)
-    with holding(leases):
-        return [execute_job(job_id, lease, return_state=True) for job_id, lease in leases.items()]
+    states = []
+    with holding(leases) as held:
+        for job_id, lease in leases.items():
+            held.let_go(job_id)  # its own run holds it now
+            states.append(execute_job(job_id, lease, return_state=True))
+    return states

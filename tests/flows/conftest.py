@@ -42,6 +42,8 @@ class Script:
     asked: list[str] = field(default_factory=list)
     beats: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
+    beats_at_finish: dict[str, int] = field(default_factory=dict)
+
     def stages_asked(self, job_id: str) -> list[str]:
         """The stages and closings of a job in the order in which they were first asked for."""
         return list(dict.fromkeys(call.split()[1] for call in self.asked if call.startswith(f"{job_id} ")))
@@ -89,6 +91,7 @@ def application(script: Script) -> FastAPI:
     @app.post("/internal/jobs/{job_id}/finish")
     def finish(job_id: str, body: dict[str, int]) -> Any:
         script.asked.append(f"{job_id} finish")
+        script.beats_at_finish[job_id] = script.beats[job_id]
         if (job_id, body["lease"]) in script.held_elsewhere:
             return JSONResponse({"code": "lease"}, 409)
         script.startable[:] = [job for job in script.startable if job["job_id"] != job_id]

@@ -24,12 +24,14 @@ def test_reads_every_answer(coordinator: Any) -> None:
         }
     ]
     coordinator.script.startable = [{"job_id": JOB, "lease": 3}]
-    coordinator.script.due = {"C-2026-1": {"job_ids": [JOB], "finding": "no run day"}}
+    coordinator.script.due = {
+        "C-2026-1": {"jobs": [{"job_id": JOB, "lease": 4}], "job_ids": [JOB], "finding": "one late"}
+    }
     with CoordinatorClient.from_environment() as client:
         assert [schedule.cron for schedule in client.schedules()] == ["30 2 * * *"]
         assert [(job.job_id, job.lease) for job in client.startable()] == [(JOB, 3)]
         due = client.due_jobs("C-2026-1")
-        assert (due.job_ids, due.finding) == ((JOB,), "no run day")
+        assert ([(job.job_id, job.lease) for job in due.jobs], due.finding) == ([(JOB, 4)], "one late")
         assert client.hold(JOB, 3) == 30
         answer = client.advance(JOB, Stage.COMPUTE, 3)
         assert answer.state == "finished"

@@ -122,6 +122,9 @@ def test_holds_the_job_while_a_stage_takes_long(coordinator: Any, monkeypatch: p
     monkeypatch.setattr("hefu_flows.job.holding", lambda leases: holding(leases, interval_seconds=0.1))
     execute_job.fn(JOB, 1)
     assert coordinator.script.beats[JOB] >= 4
+    assert coordinator.script.beats[JOB] == coordinator.script.beats_at_finish[JOB], (
+        "held after it was closed"
+    )
 
 
 def test_holding_outlives_a_restart_and_ends_with_the_block(coordinator: Any) -> None:
