@@ -147,3 +147,11 @@ def test_values_are_filled_in() -> None:
 
 def test_enums_are_string_enums() -> None:
     assert all(issubclass(e, StrEnum) for e in (Role, Standing, JobState, Stage))
+
+
+def test_every_kind_of_evidence_that_the_platform_records_has_a_word() -> None:
+    platform = Path(m.__file__).parent.parent
+    recorded = re.compile(r"\.record\(\s*\w+,\s*\"(\w+)\"")
+    kinds = {kind for file in platform.rglob("*.py") for kind in recorded.findall(file.read_text())}
+    assert len(kinds) > 20
+    assert {kind for kind in kinds if f"evidence.{kind}" not in CATALOGUE} == set()

@@ -9,7 +9,7 @@ import streamlit as st
 
 from hefu_ui.console import running
 from hefu_ui.errors import ConsoleError
-from hefu_ui.words import language, t
+from hefu_ui.words import CATALOGUE, language, t
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -70,6 +70,8 @@ def short(digest: str) -> str:
 
 def org_name(org_id: str) -> str:
     """An organisation's name in the person's language: as admitted, as configured, or its id."""
+    if f"actor.{org_id}" in CATALOGUE:
+        return t(f"actor.{org_id}")
     names: dict[str, tuple[str, str]] | None = st.session_state.get("org_names")
     if names is None or org_id not in names:
         names = _read_names()

@@ -35,6 +35,11 @@ def everyone(_: User) -> bool:
     return True
 
 
+def can_draft(user: User) -> bool:
+    """Preparers draft; approvers propose what was drafted."""
+    return "preparer" in user.roles or "approver" in user.roles
+
+
 def holds(*roles: Role) -> Callable[[User], bool]:
     """People of an organisation with one of these roles."""
     return lambda user: any(role in user.org_roles for role in roles)
@@ -56,7 +61,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("participants", "groups", "nav.cooperation", everyone, participants.show),
     Screen("data_sets", "database", "nav.cooperation", holds(Role.DATA_PROVIDER), data_sets.show),
     Screen("contracts", "contract", "nav.cooperation", everyone, contracts.show),
-    Screen("new_contract", "note_add", "nav.cooperation", lambda u: "preparer" in u.roles, new_contract.show),
+    Screen("new_contract", "note_add", "nav.cooperation", can_draft, new_contract.show),
     Screen("models", "model_training", "nav.cooperation", everyone, models.show),
     Screen("jobs", "account_tree", "nav.runs", everyone, jobs.show),
     Screen("schedule", "calendar_clock", "nav.runs", everyone, schedule.show),

@@ -136,7 +136,8 @@ def _totals(data_set_id: str) -> None:
         ],
         right=[3, 4, 5],
     )  # fmt: skip
-    if bad := [a for a in arrived if a.rejected]:
+    bad = [a for a in arrived if a.rejected]
+    if bad and may("preparer", "approver"):
         _rejects(data_set_id, bad)
 
 

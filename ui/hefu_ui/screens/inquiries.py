@@ -56,7 +56,7 @@ def _inquiry(i: InquiryView) -> None:
             facts([(t("inquiries.reply_at", at=when(i.replied_at)), i.reply)])
         if i.closing_note:
             facts([(t("inquiries.closed_at", at=when(i.closed_at)), i.closing_note)])
-        if i.state in ("sent", "overdue") and i.org_id == me().org_id and may("preparer", "approver"):
+        if i.state in ("sent", "overdue") and i.org_id == me().org_id and may("approver"):
             ask_reason(
                 t("inquiries.reply"), f"reply_{i.inquiry_id}", "reply",
                 lambda text: node().reply_inquiry(i.inquiry_id, Note(text=text)), primary=True,

@@ -155,4 +155,4 @@ def _draw(view: JobView) -> None:
 
 
 def _step(step: str) -> str:
-    return t(f"progress.{step}") if f"progress.{step}" in CATALOGUE else step
+    return t(f"progress.{step}") if f"progress.{step}" in CATALOGUE else named("stage", step)

@@ -189,7 +189,7 @@ def _entry(d: LedgerEntryDetail) -> None:
         )
         st.html(f"<b>{esc(t('ledger.body'))}</b>")
         facts(
-            [(name, _plain(value)) for name, value in d.body.items()]
+            [(named("body", name), _plain(value)) for name, value in d.body.items()]
             or [(t("ledger.body"), t("common.none"))]
         )
         with st.expander(t("ledger.raw"), icon=":material/data_object:"):
@@ -200,7 +200,7 @@ def _entry(d: LedgerEntryDetail) -> None:
 def _plain(value: object) -> Html:
     """A value of the evidence's body in words: digests shortened, lists joined, nested values named."""
     if isinstance(value, dict):
-        return Html("<br>".join(f"{esc(k)}: {_plain(v)}" for k, v in value.items()))
+        return Html("<br>".join(f"{esc(named('body', k))}: {_plain(v)}" for k, v in value.items()))
     if isinstance(value, list):
         return Html("<br>".join(_plain(v) for v in value)) or esc("—")
     text = t("common.none") if value is None else str(value)

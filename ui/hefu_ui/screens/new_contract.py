@@ -14,7 +14,7 @@ from hefu_ui.look.contract import draw_contract
 from hefu_ui.look.html import esc
 from hefu_ui.look.page import card, form_problems, go, page_title, problems_shown
 from hefu_ui.screens import contract_steps as steps
-from hefu_ui.signed_in import node
+from hefu_ui.signed_in import may, node
 from hefu_ui.words import t
 
 STEPS: tuple[tuple[str, Callable[[dict[str, Any]], None]], ...] = (
@@ -72,7 +72,9 @@ def _review(form: dict[str, Any]) -> None:
         view = node().draft(draft)
         st.info(t("new.review_note"), icon=":material/visibility:")
         draw_contract(view)
-        if st.button(t("new.propose"), type="primary", icon=":material/send:", key="propose"):
+        if not may("approver"):
+            st.info(t("new.approver_proposes"), icon=":material/lock:")
+        elif st.button(t("new.propose"), type="primary", icon=":material/send:", key="propose"):
             _propose(view)
 
 

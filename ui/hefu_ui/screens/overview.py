@@ -20,6 +20,8 @@ _TODO_SYMBOLS = {
     "record": "manage_search",
 }  # fmt: skip
 
+_PAGES = {"alarm": "alarms", "record": "inquiries"}  # more exact than the page that the node names
+
 
 def show() -> None:
     seen = node().overview()
@@ -93,7 +95,7 @@ def _todos(todos: list[Todo]) -> None:
             f'<div class="hf-feed"><div class="item"><span class="dot hf-{color}">{icon(_TODO_SYMBOLS.get(todo.kind, "task"))}</span>'
             f"<div><b>{esc(pick(todo.title_zh, todo.title_en))}</b>{due}</div>{chip(named('todo', todo.kind), color)}</div></div>"
         )
-        page = todo.page.strip("/").replace("-", "_")
+        page = _PAGES.get(todo.kind, todo.page)
         if page in st.session_state["pages"] and action.button(
             t("do.handle"), key=f"todo_{i}", width="stretch"
         ):

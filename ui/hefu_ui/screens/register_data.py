@@ -33,7 +33,7 @@ _COLUMNS = ("name", "type", "identifier_class", "sensitive", "grade", "meaning_z
 
 def register_form() -> None:
     """Draw the form; on success the node has the data set."""
-    if not may("preparer", "admin"):
+    if not may("preparer"):
         st.info(t("data.preparer_only"), icon=":material/lock:")
         return
     left, right = st.columns(2, gap="large")

@@ -121,6 +121,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "这是将要签署的全文，尚未保存。核对无误后提出，本机构即为首个签署方。",
         "This is the full text to be signed; nothing is stored yet. Proposing it makes your organisation the first signatory.",
     ),
+    "new.approver_proposes": (
+        "提出合约即代表本机构签署，需要复核角色。",
+        "Proposing signs for your organisation: it needs an approver.",
+    ),
     "new.propose": ("提出并签署", "Propose and sign"),
     "new.proposed": (
         "已提出合约 {id}，等待其他各方签署",

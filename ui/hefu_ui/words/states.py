@@ -164,7 +164,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "compare.sum": ("按键汇总比较", "Sum per key"),
     "authorisation.standing": ("长期授权", "Standing"),
     "authorisation.per_use": ("逐次授权", "Per use"),
-    "progress.waiting_for_data": ("等待数据到达", "waiting for data"),
     "yes_no.true": ("是", "yes"),
     "yes_no.false": ("否", "no"),
 }
