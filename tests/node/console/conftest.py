@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,21 +13,24 @@ import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from hefu.domain.contract import Contract
+from hefu.domain.dataset import DataSet, schema_digest
 from hefu.domain.identity import APPLICATION_TYPE, Application, PublicKeys, Role, uscc_check_character
 from hefu.domain.kit import Kit
 from hefu.keys.keystore import NodeKeys
 from hefu.keys.public import public_b64, spki_digest
-from hefu.node import users
+from hefu.node import drafts, users
 from hefu.node.console import create_console_router
-from hefu.node.console_models import NewUser, UserRole
+from hefu.node.console_models import NewUser, ParticipantView, ReconciliationDraft, UserRole
 from hefu.node.context import NodeContext
 from hefu.node.directory import Directory
 from hefu.node.settings import NodePaths, NodeSettings
-from hefu.store.base import NODE, open_engine
+from hefu.store.base import NODE, now, open_engine
 from hefu.store.journal import Journal
-from hefu.store.node_tables import SettingRow
+from hefu.store.node_tables import ContractRow, ContractSignatureRow, SettingRow
 from hefu.store.signed import encode_envelope, sign_document
 from hefu.wire.errors import PeerUnreachable
+from pydantic import TypeAdapter
 
 PASSWORD = "correct horse battery"
 ROLES: dict[str, tuple[Role, ...]] = {
@@ -241,5 +243,147 @@ def make_database(postgres: Any) -> Iterator[Callable[[], Any]]:
         postgres.drop_role(f"role_{tag}")
 
 
-def b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+
+def registry_answers(node: Node, cast: dict[str, Organisation]) -> None:
+    """The coordinator's registry: everybody admitted, each with the data set of its kind."""
+    entries = []
+    views = []
+    for org in cast.values():
+        a = org.application
+        entries.append(
+            {"org_id": a.org_id, "digest": a.digest, "state": "admitted", "application": encode_envelope(org.envelope)}
+        )
+        views.append(
+            {
+                "org_id": a.org_id,
+                "legal_name": a.legal_name,
+                "legal_name_en": a.legal_name_en,
+                "uscc": a.uscc,
+                "contact": a.contact,
+                "roles": [r.value for r in a.roles],
+                "application": a.digest,
+                "state": "admitted",
+                "standing": "active",
+                "identity_key": a.keys.identity,
+                "applied_at": a.applied_at.isoformat(),
+            }
+        )
+
+    def participants(params: Any) -> Any:
+        return views if params and params.get("view") == "console" else entries
+
+    node.coordinator.answers[("GET", "/api/participants")] = participants
+    node.coordinator.answers[("GET", "/api/data-sets")] = [
+        published("institution", "loans", "business_records"),
+        published("bank", "flows", "fund_flows"),
+    ]
+
+
+def data_set(owner: str, data_set_id: str, kind: str) -> DataSet:
+    def field(name: str, type_: str) -> dict[str, str]:
+        return {
+            "name": name,
+            "type": type_,
+            "identifier_class": "none",
+            "sensitive": "none",
+            "grade": "C2",
+            "meaning_zh": name,
+            "meaning_en": name,
+        }
+
+    return DataSet.model_validate(
+        {
+            "data_set_id": data_set_id,
+            "owner": owner,
+            "name": data_set_id,
+            "kind": kind,
+            "fields": [
+                field("serial", "text"),
+                field("amount", "money"),
+                field("occurred_at", "datetime"),
+                field("customer", "text"),
+            ],
+            "date_field": "occurred_at",
+            "source_kind": "direct",
+            "legal_basis": "statutory_duty",
+        }
+    )
+
+
+def published(owner: str, data_set_id: str, kind: str) -> dict[str, Any]:
+    definition = data_set(owner, data_set_id, kind)
+    return {
+        "owner": owner,
+        "definition": definition.model_dump(mode="json"),
+        "schema_digest": schema_digest(definition),
+    }
+
+
+DRAFT: dict[str, Any] = {
+    "contract_id": "HF-2026-0001",
+    "title": "对账合约",
+    "title_en": "Reconciliation",
+    "purpose": "穿透式监管对账",
+    "institutions": ["institution"],
+    "banks": ["bank"],
+    "regulator": "regulator",
+    "compute_parties": ["operator", "bank", "exchange"],
+    "auditor": "auditor",
+    "valid_from": "2026-01-01T00:00:00Z",
+    "valid_until": "2099-01-01T00:00:00Z",
+    "first_day": "2026-03-01",
+}
+
+
+def make_contract(node: Node, cast: dict[str, Organisation], **changes: Any) -> Contract:
+    """A contract as the node's own draft service writes it."""
+    registry_answers(node, cast)
+    draft = ReconciliationDraft.model_validate({**DRAFT, **changes})
+    views = TypeAdapter(list[ParticipantView]).validate_python(
+        node.coordinator.get("coordinator", "/api/participants", {"view": "console"})
+    )
+    return drafts.reconciliation(node.ctx, draft, views)
+
+
+def keep_contract(node: Node, contract: Contract, *, state: str = "active", signed_by: tuple[str, ...] = ()) -> None:
+    """The contract in a node's own tables, as its contract service keeps it after verification."""
+    with node.ctx.session() as session:
+        session.add(
+            ContractRow(
+                digest=contract.digest,
+                contract_id=contract.contract_id,
+                version=contract.version,
+                state=state,
+                document=contract.to_bytes(),
+                proposed_by="regulator",
+                received_at=now(),
+            )
+        )
+        for org in signed_by or tuple(p.org_id for p in contract.parties):
+            session.add(ContractSignatureRow(digest=contract.digest, org_id=org, envelope=b"", at=now()))
+        session.commit()
+
+
+@pytest.fixture
+def contract_of(cast: dict[str, Organisation]) -> Callable[..., Contract]:
+    return lambda node, **changes: make_contract(node, cast, **changes)
+
+
+@pytest.fixture
+def keep() -> Callable[..., None]:
+    return keep_contract
+
+
+@pytest.fixture
+def draft_form() -> dict[str, Any]:
+    return dict(DRAFT)
+
+
+@pytest.fixture
+def know_registry(cast: dict[str, Organisation]) -> Callable[[Node], None]:
+    return lambda node: registry_answers(node, cast)
+
+
+@pytest.fixture
+def define() -> Callable[[str, str, str], DataSet]:
+    return data_set
