@@ -39,7 +39,7 @@ def prefect_environment(state_dir: Path, database_url: str, port: int, auth_stri
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
-        "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",  # no blocks here; a third to a half of the start-up
+        "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # no blocks here; a third to a half of the start-up
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "10",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         "PREFECT_LOGGING_COLORS": "false",
