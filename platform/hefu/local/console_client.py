@@ -29,7 +29,7 @@ class ConsoleClient:
         self.org_id = org_id
         pem = certificate.read_text()
         context = pinned_client_context(pem, pin_spki=spki_digest(load_certificate(pem)), org_id=org_id)
-        self._http = httpx.Client(base_url=url, verify=context, trust_env=False, timeout=300)
+        self._http = httpx.Client(base_url=url, verify=context, trust_env=False, timeout=300, limits=httpx.Limits(keepalive_expiry=2))
         session = self.post("/console/login", {"username": username, "password": password})
         self._http.headers["Authorization"] = f"Bearer {session['token']}"
 

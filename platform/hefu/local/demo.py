@@ -79,7 +79,7 @@ def run_demo(
             add_sample_accounts(system)
             system.start(console=not once)
             console.print(f"系统已启动 system started: {time.monotonic() - started:.1f} s")
-            with PeakMemory([*system.supervisor.pids.values(), *_own_pids(system)]) as memory:
+            with PeakMemory([*system.supervisor.pids().values(), *_own_pids(system)]) as memory:
                 told = _reconcile(system, console, rows=rows, institution=institution, bank=bank, out=out)
                 verified, size = _verify_ledger(system, console)
                 total = time.monotonic() - started

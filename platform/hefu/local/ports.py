@@ -6,12 +6,14 @@ Between asking and listening another program could take a port; the service that
 
 import json
 import os
+import secrets
 import socket
 from pathlib import Path
 
 from hefu.local.errors import NoFreePort
 
 LOOPBACK = "127.0.0.1"
+_FIRST, _LAST = 18_000, 32_000
 
 
 class Ports:
@@ -67,12 +69,12 @@ def is_free(port: int) -> bool:
 
 
 def _any_free() -> int:
-    with socket.socket() as probe:
-        try:
-            probe.bind((LOOPBACK, 0))
-        except OSError as error:
-            raise NoFreePort(str(error)) from error
-        return int(probe.getsockname()[1])
+    """A free port below the range from which the system takes the source ports of connections."""
+    for _ in range(200):
+        port = _FIRST + secrets.randbelow(_LAST - _FIRST)
+        if is_free(port):
+            return port
+    raise NoFreePort(f"no free loopback port between {_FIRST} and {_LAST}")
 
 
 def _read(path: Path) -> dict[str, int]:

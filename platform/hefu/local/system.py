@@ -67,10 +67,10 @@ class LocalSystem:
         return NodePaths(self.directory / "nodes" / org_id)
 
     def port(self, name: str) -> int:
-        """A loopback port, the same at every start."""
+        """A loopback port, the same at every start: applications and contracts name it."""
         if self._ports is None:
             self._ports = Ports(self.directory / "ports.json")
-        return self._ports.get(name)
+        return self._ports.as_dict().get(name) or self._ports.get(name)
 
     @property
     def initialised(self) -> bool:
