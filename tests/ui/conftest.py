@@ -71,12 +71,12 @@ def console(config: ConsoleConfig) -> Iterator[Console]:
 def calls(nodes: dict[str, tuple[Any, NodeAddress]]) -> Callable[[str], list[tuple[Any, ...]]]:
     """What an organisation's double was asked to change in this test."""
     for app, _ in nodes.values():
-        app.state.calls.clear()
+        app.state.reset()
     return lambda org: nodes[org][0].state.calls
 
 
 @pytest.fixture
-def open_page(console: Console, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+def open_page(console: Console, calls: object, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     """`open_page("regulator", "results", user="wang", id=…)`: the page as that person sees it."""
 
     def run(

@@ -34,25 +34,32 @@ def build(org: str) -> FastAPI:
     """The double of one organisation's node. `app.state.calls` records every change that was asked for."""
     app = FastAPI()
     s = app.state
-    s.calls, s.tokens, s.down = [], {}, False
-    s.jobs = {j.job_id: j for j in jobs()}
-    s.results = {r.job_id: r for r in results()}
-    s.sets = [data_set_view(org)] if org in ("institution", "bank") else []
-    s.contracts = {}
-    active, waiting = contract(), contract(1, "T1-RECON-2027", "二期：多机构多银行对账")
-    for view in (
-        contract_view(org, ContractState.ACTIVE, active, set(PEOPLE)),
-        contract_view(org, ContractState.SIGNING, waiting, {"institution"}),
-    ):
-        s.contracts[view.summary.digest] = view
-    s.verify = m.VerifyView(state="idle")
-    s.schedule, s.alarms, s.inquiries, s.cases, s.rules = (
-        schedule(),
-        alarms(),
-        inquiries(),
-        cases(),
-        m.AlarmRules(),
-    )
+    s.tokens = {}
+
+    def reset() -> None:
+        """As on the first day; those who are signed in stay so."""
+        s.calls = []
+        s.jobs = {j.job_id: j for j in jobs()}
+        s.results = {r.job_id: r for r in results()}
+        s.sets = [data_set_view(org)] if org in ("institution", "bank") else []
+        s.contracts = {}
+        active, waiting = contract(), contract(1, "T1-RECON-2027", "二期：多机构多银行对账")
+        for view in (
+            contract_view(org, ContractState.ACTIVE, active, set(PEOPLE)),
+            contract_view(org, ContractState.SIGNING, waiting, {"institution"}),
+        ):
+            s.contracts[view.summary.digest] = view
+        s.verify = m.VerifyView(state="idle")
+        s.schedule, s.alarms, s.inquiries, s.cases, s.rules = (
+            schedule(),
+            alarms(),
+            inquiries(),
+            cases(),
+            m.AlarmRules(),
+        )
+
+    reset()
+    s.reset = reset
     zh, en, org_roles = PEOPLE[org]
 
     def user(name: str) -> m.User:
