@@ -286,7 +286,6 @@ def _put(session: Session, recipient: str, path: str, body: BaseModel) -> None:
 
 def _lock_outbox(session: Session) -> None:
     session.connection().execute(text("select pg_advisory_xact_lock(hashtext('hefu.inquiry_outbox'))"))
-    session.expire_all()
 
 
 def _locked(session: Session, inquiry_id: str) -> InquiryRow:

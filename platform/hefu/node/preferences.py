@@ -13,8 +13,8 @@ UPLOAD_BYTES = 2 * 1024**3
 
 
 def read(session: Session, name: str) -> dict[str, Any]:
-    """A setting's value, or {}."""
-    row = session.get(SettingRow, name)
+    """A setting's value as the database has it now, or {}."""
+    row = session.get(SettingRow, name, populate_existing=True)
     return {} if row is None else dict(row.value)
 
 
@@ -25,6 +25,7 @@ def write(session: Session, name: str, value: dict[str, Any]) -> None:
         row = SettingRow(name=name, value=value)
     row.value = value
     session.add(row)
+    session.flush()
 
 
 def two_person(session: Session) -> bool:

@@ -28,7 +28,7 @@ from hefu.node.arrivals import file_path
 from hefu.node.console_models import RecordRequest, RecordView
 from hefu.node.context import NodeContext
 from hefu.node.directory import UnknownPeer
-from hefu.node.refusals import not_found, refuse
+from hefu.node.refusals import Refusal, not_found, refuse
 from hefu.node.sources.engine import open_workbench
 from hefu.node.sources.readers import open_source
 from hefu.node.supervision import check_owner, contract_of_result, job_asked_about, overdue
@@ -78,10 +78,13 @@ def ask(ctx: NodeContext, request: RecordRequest) -> RecordView:
         session.commit()
     try:
         _send(ctx, row.request_id)
+    except PeerRefused as error:
+        if error.status < 500:
+            _mark_refused(ctx, row.request_id)
+            raise
+        log.warning("record request waits: %s", error)
     except (WireError, UnknownPeer) as error:
         log.warning("record request waits: %s", error)
-        if isinstance(error, PeerRefused) and error.status < 500:
-            raise
     return next(view for view in list_views(ctx) if view.request_id == row.request_id)
 
 
@@ -94,7 +97,11 @@ def ask_again(ctx: NodeContext) -> None:
     for request_id in waiting:
         try:
             _send(ctx, request_id)
-        except (WireError, UnknownPeer) as error:
+        except PeerRefused as error:
+            log.error("a record request is refused: %s", error)
+            if error.status < 500:
+                _mark_refused(ctx, request_id)
+        except (WireError, UnknownPeer, Refusal) as error:
             log.info("record request still waits: %s", error)
 
 
@@ -109,7 +116,7 @@ def list_views(ctx: NodeContext) -> list[RecordView]:
             owner=row.owner,
             row=row.row,
             reason=row.reason,
-            state=overdue(row.state, row.due_at, "asked"),  # type: ignore[arg-type]  # checked by the model
+            state=_shown_state(row),  # type: ignore[arg-type]  # checked by the model
             asked_at=row.asked_at,
             due_at=row.due_at,
             answered_at=row.answered_at,
@@ -117,6 +124,19 @@ def list_views(ctx: NodeContext) -> list[RecordView]:
         )
         for row in rows
     ]
+
+
+def _shown_state(row: RecordRow) -> str:
+    return "overdue" if row.state == "refused" else overdue(row.state, row.due_at, "asked")
+
+
+def _mark_refused(ctx: NodeContext, request_id: str) -> None:
+    """The owner says no: not asked again by itself, shown as overdue."""
+    with ctx.session() as session:
+        row = session.get_one(RecordRow, request_id)
+        row.state = "refused"
+        session.add(row)
+        session.commit()
 
 
 def answer(ctx: NodeContext, sender: str, question: RecordQuestion) -> dict[str, str]:

@@ -243,7 +243,6 @@ def make_database(postgres: Any) -> Iterator[Callable[[], Any]]:
         postgres.drop_role(f"role_{tag}")
 
 
-
 def registry_answers(node: Node, cast: dict[str, Organisation]) -> None:
     """The coordinator's registry: everybody admitted, each with the data set of its kind."""
     entries = []
@@ -251,7 +250,12 @@ def registry_answers(node: Node, cast: dict[str, Organisation]) -> None:
     for org in cast.values():
         a = org.application
         entries.append(
-            {"org_id": a.org_id, "digest": a.digest, "state": "admitted", "application": encode_envelope(org.envelope)}
+            {
+                "org_id": a.org_id,
+                "digest": a.digest,
+                "state": "admitted",
+                "application": encode_envelope(org.envelope),
+            }
         )
         views.append(
             {
@@ -345,7 +349,9 @@ def make_contract(node: Node, cast: dict[str, Organisation], **changes: Any) -> 
     return drafts.reconciliation(node.ctx, draft, views)
 
 
-def keep_contract(node: Node, contract: Contract, *, state: str = "active", signed_by: tuple[str, ...] = ()) -> None:
+def keep_contract(
+    node: Node, contract: Contract, *, state: str = "active", signed_by: tuple[str, ...] = ()
+) -> None:
     """The contract in a node's own tables, as its contract service keeps it after verification."""
     with node.ctx.session() as session:
         session.add(

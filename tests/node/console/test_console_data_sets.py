@@ -66,7 +66,9 @@ def node(make_node: Callable[[str], Any]) -> Any:
 def upload(node: Any, content: str | bytes, name: str = "flows.csv", **more: Any) -> Any:
     data = content.encode() if isinstance(content, str) else content
     headers = more.pop("headers", node.preparer)
-    return node.http.post(f"/console/data-sets/{more.pop('to', 'flows')}/files", files={"file": (name, data)}, headers=headers)
+    return node.http.post(
+        f"/console/data-sets/{more.pop('to', 'flows')}/files", files={"file": (name, data)}, headers=headers
+    )
 
 
 def days(node: Any, first: str = "2026-03-02", last: str = "2026-03-03") -> list[tuple[str, str, int]]:
@@ -81,7 +83,9 @@ def left_over(node: Any) -> list[Path]:
 def test_a_file_becomes_one_arrival_per_business_date(node: Any) -> None:
     answer = upload(node, CSV)
     assert answer.status_code == 200, answer.text
-    found = [(a["business_date"], a["state"], a["rows"], a["rejected"], a["amount_cents"]) for a in answer.json()]
+    found = [
+        (a["business_date"], a["state"], a["rows"], a["rejected"], a["amount_cents"]) for a in answer.json()
+    ]
     assert found == [("2026-03-02", "arrived", 2, 0, 350), ("2026-03-03", "arrived", 1, 1, 400)]
 
 
@@ -103,7 +107,15 @@ def test_evidence_goes_with_the_arrival_and_holds_no_amounts(node: Any) -> None:
     upload(node, CSV)
     arrived = [e for e in node.evidence() if e["kind"] == "data_arrived"]
     assert [e["body"]["business_date"] for e in arrived] == ["2026-03-02", "2026-03-03"]
-    assert set(arrived[0]["body"]) == {"data_set", "business_date", "state", "file", "rows", "rejected", "replaces"}
+    assert set(arrived[0]["body"]) == {
+        "data_set",
+        "business_date",
+        "state",
+        "file",
+        "rows",
+        "rejected",
+        "replaces",
+    }
 
 
 def test_the_same_file_again_changes_nothing(node: Any) -> None:
@@ -117,7 +129,11 @@ def test_the_same_file_again_changes_nothing(node: Any) -> None:
 def test_a_correction_replaces_the_day_and_only_that_day(node: Any) -> None:
     upload(node, CSV)
     upload(node, "serial,amount,occurred_at\nA1,1.01,2026-03-02T09:00:00\n", name="fix.csv")
-    assert days(node) == [("2026-03-02", "replaced", 2), ("2026-03-02", "arrived", 1), ("2026-03-03", "arrived", 1)]
+    assert days(node) == [
+        ("2026-03-02", "replaced", 2),
+        ("2026-03-02", "arrived", 1),
+        ("2026-03-03", "arrived", 1),
+    ]
     own = datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 2))
     assert len(own) == 1
     assert "1.01" in own[0].read_text()
@@ -130,13 +146,19 @@ def test_going_back_to_an_earlier_file_is_a_correction_too(node: Any) -> None:
     upload(node, CSV)
     upload(node, CSV.replace("1.00", "9.00"))
     upload(node, CSV)
-    assert [line for line in days(node) if line[1] != "replaced"] == [("2026-03-02", "arrived", 2), ("2026-03-03", "arrived", 1)]
+    assert [line for line in days(node) if line[1] != "replaced"] == [
+        ("2026-03-02", "arrived", 2),
+        ("2026-03-03", "arrived", 1),
+    ]
     assert "1.00" in datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 2))[0].read_text()
 
 
 def test_days_without_any_file_are_missing_once_they_are_over(node: Any) -> None:
     upload(node, CSV)
-    assert days(node, "2026-03-01", "2026-03-02") == [("2026-03-01", "missing", 0), ("2026-03-02", "arrived", 2)]
+    assert days(node, "2026-03-01", "2026-03-02") == [
+        ("2026-03-01", "missing", 0),
+        ("2026-03-02", "arrived", 2),
+    ]
     assert days(node, "2999-01-01", "2999-01-02") == []
 
 
@@ -160,7 +182,9 @@ def test_an_unreadable_file_is_rejected_and_the_day_keeps_its_good_file(node: An
 
 def test_rejected_rows_can_be_downloaded_by_row_and_reason_without_values(node: Any) -> None:
     fingerprint = upload(node, CSV).json()[0]["fingerprint"]
-    answer = node.http.get(f"/console/data-sets/flows/rejects?fingerprint={fingerprint}", headers=node.preparer)
+    answer = node.http.get(
+        f"/console/data-sets/flows/rejects?fingerprint={fingerprint}", headers=node.preparer
+    )
     lines = answer.content.decode("utf-8-sig").splitlines()
     assert lines[1].startswith("flows.csv,4,amount,amount_format,")
     assert "oops" not in answer.text
@@ -173,7 +197,10 @@ def test_deliveries_wait_while_the_coordinator_is_silent_and_keep_their_order(no
     node.coordinator.asked.clear()
     node.coordinator.answers[("POST", "/api/deliveries")] = {"jobs": []}
     assert tell_pending(node.ctx) == 2  # the replaced ones are nobody's business any more
-    assert [d["business_date"] for d in node.coordinator.sent("/api/deliveries")] == ["2026-03-02", "2026-03-03"]
+    assert [d["business_date"] for d in node.coordinator.sent("/api/deliveries")] == [
+        "2026-03-02",
+        "2026-03-03",
+    ]
     assert tell_pending(node.ctx) == 0
 
 
@@ -230,7 +257,11 @@ def test_too_large_a_file_is_refused_while_it_streams(node: Any) -> None:
         preferences.write(session, "upload", {"max_bytes": 1000})
         session.commit()
     answer = upload(node, CSV + "A9,1.00,2026-03-02T09:00:00\n" * 1000)
-    assert (answer.status_code, answer.json()["code"], answer.json()["limit"]) == (413, "file_too_large", "1000")
+    assert (answer.status_code, answer.json()["code"], answer.json()["limit"]) == (
+        413,
+        "file_too_large",
+        "1000",
+    )
     assert left_over(node) == []
     assert days(node)[0][1] == "missing"
 
@@ -278,8 +309,14 @@ def test_a_client_that_breaks_off_leaves_nothing(node: Any) -> None:
         ("text/plain", b"x"),
         ("multipart/form-data", b"x"),
         ("multipart/form-data; boundary=b", b""),
-        ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="other"\r\n\r\nx\r\n--b--\r\n'),
-        ("multipart/form-data; boundary=b", b"--b\r\n" + b"X-Long: " + b"a" * 20_000 + b"\r\n\r\nx\r\n--b--\r\n"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="other"\r\n\r\nx\r\n--b--\r\n',
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\n" + b"X-Long: " + b"a" * 20_000 + b"\r\n\r\nx\r\n--b--\r\n",
+        ),
         ("multipart/form-data; boundary=b", b"--b\r\nA: b\r\n\r\nx\r\n" * 40 + b"--b--\r\n"),
     ],
 )
@@ -308,8 +345,12 @@ def test_who_may_not_upload_does_not_get_a_byte_in(node: Any) -> None:
         ({"surprise": 1}, "surprise"),
     ],
 )
-def test_a_data_set_that_makes_no_sense_is_refused_by_field(node: Any, change: dict[str, Any], limit: str) -> None:
-    answer = node.http.post("/console/data-sets", json={**DATA_SET, "data_set_id": "other", **change}, headers=node.preparer)
+def test_a_data_set_that_makes_no_sense_is_refused_by_field(
+    node: Any, change: dict[str, Any], limit: str
+) -> None:
+    answer = node.http.post(
+        "/console/data-sets", json={**DATA_SET, "data_set_id": "other", **change}, headers=node.preparer
+    )
     assert (answer.status_code, answer.json()["limit"]) == (422, limit)
 
 
@@ -317,7 +358,10 @@ def test_registration_is_published_without_content_and_again_when_reworded(node:
     assert [d["definition"]["name"] for d in node.coordinator.sent("/api/data-sets")] == ["资金流水"]
     reworded = {**DATA_SET, "name": "银行资金流水"}
     assert node.http.post("/console/data-sets", json=reworded, headers=node.preparer).status_code == 201
-    assert [d["definition"]["name"] for d in node.coordinator.sent("/api/data-sets")] == ["资金流水", "银行资金流水"]
+    assert [d["definition"]["name"] for d in node.coordinator.sent("/api/data-sets")] == [
+        "资金流水",
+        "银行资金流水",
+    ]
     view = node.http.get("/console/data-sets", headers=node.preparer).json()
     assert [(v["definition"]["name"], v["files"]) for v in view] == [("银行资金流水", 0)]
 
@@ -329,7 +373,12 @@ def test_arrivals_are_told_in_one_order_even_when_two_files_come_at_once(node: A
 
     contents = [CSV.replace("1.00", f"{n}.00") for n in range(6)]
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda c: datasets.receive_file(node.ctx, "flows", "f.csv", io.BytesIO(c.encode()), "x"), contents))
+        list(
+            pool.map(
+                lambda c: datasets.receive_file(node.ctx, "flows", "f.csv", io.BytesIO(c.encode()), "x"),
+                contents,
+            )
+        )
     tell_pending(node.ctx)
     with node.ctx.session() as session:
         rows = session.exec(select(ArrivalRow)).all()

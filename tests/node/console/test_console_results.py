@@ -36,7 +36,9 @@ def word(bank: bool, row: int, *, transit: bool = False) -> int:
     return int(refs.pack(bank, np.array([transit]), int(bank), np.array([row], dtype=np.uint64))[0])
 
 
-def make_halves(pairs: list[tuple[int, int, int]] = PAIRS, singles: list[tuple[bool, int]] = SINGLES) -> tuple[Half, Half]:
+def make_halves(
+    pairs: list[tuple[int, int, int]] = PAIRS, singles: list[tuple[bool, int]] = SINGLES
+) -> tuple[Half, Half]:
     """Two halves that add up to this outcome, as N0 and N2 would hold them."""
     rng = np.random.default_rng(7)
 
@@ -136,11 +138,19 @@ def test_opening_gives_counts_and_cents_by_organisation(node: Any, cast: dict[st
     assert before["matched"] is None
     view = opened(node)
     found = view["summary"]
-    assert (found["matched"], found["mismatched"], found["missing_at_bank"], found["missing_at_institution"]) == (2, 2, 2, 1)
+    assert (
+        found["matched"],
+        found["mismatched"],
+        found["missing_at_bank"],
+        found["missing_at_institution"],
+    ) == (2, 2, 2, 1)
     assert found["difference_cents"] == 1_250
     assert found["match_rate"] == pytest.approx(4 / 11)
     assert found["stands"] is True
-    sides = {s["owner"]: (s["side"], s["rows"], s["match"], s["amount_mismatch"], s["missing"]) for s in view["sides"]}
+    sides = {
+        s["owner"]: (s["side"], s["rows"], s["match"], s["amount_mismatch"], s["missing"])
+        for s in view["sides"]
+    }
     assert sides == {"institution": ("institution", 6, 2, 2, 2), "bank": ("bank", 5, 2, 2, 1)}
 
 
@@ -154,7 +164,9 @@ def test_opening_is_evidence_without_counts_and_happens_once(node: Any, cast: di
     assert evidence[0]["job"] == "J0000001"
 
 
-def test_the_table_at_rest_shows_nothing_and_opens_again_after_a_restart(node: Any, cast: dict[str, Any]) -> None:
+def test_the_table_at_rest_shows_nothing_and_opens_again_after_a_restart(
+    node: Any, cast: dict[str, Any]
+) -> None:
     deliver(node, cast)
     opened(node)
     with node.ctx.session() as session:
@@ -196,7 +208,9 @@ def test_a_table_that_was_altered_is_not_shown(node: Any, cast: dict[str, Any]) 
         {"halves": "swapped"},
     ],
 )
-def test_halves_that_do_not_belong_here_open_nothing(node: Any, cast: dict[str, Any], forged: dict[str, Any]) -> None:
+def test_halves_that_do_not_belong_here_open_nothing(
+    node: Any, cast: dict[str, Any], forged: dict[str, Any]
+) -> None:
     if forged.get("halves") == "of two sessions":
         forged = {"halves": (make_halves()[0], make_halves()[1])}
     elif forged.get("halves") == "swapped":
@@ -263,7 +277,9 @@ def test_the_csv_has_every_row_with_its_side(node: Any, cast: dict[str, Any]) ->
     assert ["institution", "1", "match"] in rows
 
 
-def test_the_working_paper_opens_in_a_spreadsheet_and_computes_nothing(node: Any, cast: dict[str, Any]) -> None:
+def test_the_working_paper_opens_in_a_spreadsheet_and_computes_nothing(
+    node: Any, cast: dict[str, Any]
+) -> None:
     deliver(node, cast)
     opened(node)
     delivery = {
@@ -319,7 +335,11 @@ def test_a_correction_stands_and_the_old_result_stays(node: Any, cast: dict[str,
     corrected = make_halves([*PAIRS[:2], (3, 2, 0), (4, 4, 0)])
     deliver(node, cast, job="J0000002", halves=corrected)
     view = opened(node, "J0000002")
-    assert (view["summary"]["revision"], view["summary"]["stands"], view["summary"]["mismatched"]) == (2, True, 0)
+    assert (view["summary"]["revision"], view["summary"]["stands"], view["summary"]["mismatched"]) == (
+        2,
+        True,
+        0,
+    )
     assert (view["changed_from"]["job_id"], view["changed_from"]["mismatched"]) == ("J0000001", 2)
     listed = {r["job_id"]: r["stands"] for r in node.http.get("/console/results", headers=node.worker).json()}
     assert listed == {"J0000001": False, "J0000002": True}
@@ -381,8 +401,16 @@ def test_every_result_endpoint_is_the_regulators_alone(make_node: Callable[[str]
         ("GET", "/console/alarm-rules", None),
         ("PUT", "/console/alarm-rules", {}),
         ("POST", "/console/alarms/1/acknowledge", {"text": "x"}),
-        ("POST", "/console/record-requests", {"job_id": "J1", "owner": "institution", "row": 1, "reason": "x"}),
-        ("POST", "/console/inquiries", {"job_id": "J1", "org_id": "institution", "rows": [1], "question": "x"}),
+        (
+            "POST",
+            "/console/record-requests",
+            {"job_id": "J1", "owner": "institution", "row": 1, "reason": "x"},
+        ),
+        (
+            "POST",
+            "/console/inquiries",
+            {"job_id": "J1", "org_id": "institution", "rows": [1], "question": "x"},
+        ),
     ]:
         answer = bank.http.request(method, path, json=body, headers=everything)
         assert (answer.status_code, answer.json()["code"]) == (403, "organisation_role_missing"), path

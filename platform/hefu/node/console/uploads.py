@@ -43,7 +43,9 @@ async def read_upload(ctx: NodeContext, request: Request) -> Incoming:
         async for block in request.stream():
             parser.write(block)
         parser.finalize()
-        if form.incoming is None or not form.whole:  # a connection that broke off leaves the part without its end
+        if (
+            form.incoming is None or not form.whole
+        ):  # a connection that broke off leaves the part without its end
             raise _invalid()
     except FormParserError as error:
         form.discard()
