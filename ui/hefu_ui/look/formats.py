@@ -39,6 +39,11 @@ def when(at: datetime | None, *, seconds: bool = False) -> str:
     return at.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
+def moment(at: datetime | None) -> str:
+    """A moment of these days, without the year."""
+    return "—" if at is None else at.astimezone(SHANGHAI).strftime("%m-%d %H:%M")
+
+
 def clock(at: datetime | None) -> str:
     """The time of day."""
     return "—" if at is None else at.astimezone(SHANGHAI).strftime("%H:%M:%S")

@@ -43,13 +43,20 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: Seque
     head = "".join(f'<th class="{"r" if i in right else ""}">{esc(h)}</th>' for i, h in enumerate(headers))
     body = "".join(
         "<tr>"
-        + "".join(f'<td class="{"r" if i in right else ""}">{esc(cell)}</td>' for i, cell in enumerate(row))
+        + "".join(
+            f'<td class="{_cell_class(cell, i in right)}">{esc(cell)}</td>' for i, cell in enumerate(row)
+        )
         + "</tr>"
         for row in rows
     )
     st.html(
         f'<div class="hf-scroll"><table class="hf-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def _cell_class(cell: object, right: bool) -> str:
+    """Numbers stand at the right; dates, times and other short words do not break."""
+    return "r" if right else "nw" if not isinstance(cell, Html) and len(str(cell)) <= 19 else ""
 
 
 def facts(pairs: Sequence[tuple[str, object]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,10 @@ ASSETS = Path(__file__).parent.parent / "assets"
 def apply_style() -> None:
     """The console's own style, once per run."""
     st.html(ASSETS / "console.css")
+    choose = json.dumps(t("data.choose_file"), ensure_ascii=False)
+    st.html(
+        f'<style>[data-testid="stFileUploaderDropzone"] button p::after {{ content: {choose}; font-size: .93rem; }}</style>'
+    )
 
 
 def page_title(title: str, about: str = "", chips: tuple[Html, ...] = ()) -> None:

@@ -27,7 +27,7 @@ def blank() -> Form:
     return {
         "contract_id": f"T1-RECON-{today():%Y%m%d}", "title": "", "title_en": "", "purpose": "", "mandate_number": "",
         "institutions": [], "banks": [], "regulator": None, "auditor": None, "compute_parties": [],
-        "data_sets": {}, "match_keys": ["serial"], "compare": "each", "window_days": 0, "rejected_percent": 0.0,
+        "owners": None, "data_sets": {}, "match_keys": ["serial"], "compare": "each", "window_days": 0, "rejected_percent": 0.0,
         "reveal_difference": True, "max_uses": 400, "max_rows": 10_000_000, "first_day": days_back(7),
         "valid_from": today(), "valid_until": today() + timedelta(days=365), "start_at": time(2, 30), "run_days": "every_day",
         "cutoff_hours": 10, "window_minutes": 120, "retention_days": 1825, "reviewers": [], "signing_days": 7,
@@ -106,10 +106,15 @@ def parties(form: Form) -> None:
     form["banks"] = right.multiselect(
         t("new.banks"), banks, _kept(form["banks"], banks), format_func=org_name
     )
-    form["regulator"] = left.selectbox(t("new.regulator"), regulators, format_func=org_name)
-    form["auditor"] = right.selectbox(t("new.auditor"), auditors, format_func=org_name)
-    if len(form["compute_parties"]) != 3:
-        form["compute_parties"] = _suggest(compute, form)
+    form["regulator"] = left.selectbox(
+        t("new.regulator"), regulators, format_func=org_name, placeholder=t("common.choose")
+    )
+    form["auditor"] = right.selectbox(
+        t("new.auditor"), auditors, format_func=org_name, placeholder=t("common.choose")
+    )
+    owners = [*form["institutions"], *form["banks"], form["regulator"]]
+    if form["owners"] != owners:  # whoever owns data or receives the result may not be N0 or N2: suggest anew
+        form["owners"], form["compute_parties"] = owners, _suggest(compute, owners, form["banks"])
     st.caption(t("new.compute_note"))
     chosen = []
     for i, column in enumerate(st.columns(3)):
@@ -117,7 +122,12 @@ def parties(form: Form) -> None:
         index = compute.index(now) if now in compute else None
         chosen.append(
             column.selectbox(
-                t(f"new.n{i}"), compute, index=index, format_func=org_name, help=t(f"new.n{i}_help")
+                t(f"new.n{i}"),
+                compute,
+                index=index,
+                format_func=org_name,
+                placeholder=t("common.choose"),
+                help=t(f"new.n{i}_help"),
             )
         )
     form["compute_parties"] = [c for c in dict.fromkeys(chosen) if c]
@@ -128,10 +138,9 @@ def _kept(values: list[str], options: list[str]) -> list[str]:
     return [v for v in values if v in options]
 
 
-def _suggest(compute: list[str], form: Form) -> list[str]:
-    owners = [*form["institutions"], *form["banks"], form["regulator"]]
+def _suggest(compute: list[str], owners: list[str], banks: list[str]) -> list[str]:
     neutral = [c for c in compute if c not in owners]
-    middle = [c for c in compute if c in form["banks"]] or [c for c in compute if c not in neutral[:2]]
+    middle = [c for c in compute if c in banks] or [c for c in compute if c not in neutral[:2]]
     return [neutral[0], middle[0], neutral[1]] if len(neutral) >= 2 and middle else []
 
 
@@ -256,6 +265,7 @@ def limits(form: Form) -> None:
         signers,
         _kept(form["reviewers"], signers),
         format_func=org_name,
+        placeholder=t("common.choose"),
         help=t("new.reviewers_help"),
     )
     form["signing_days"] = right.number_input(t("new.signing_days"), 1, 90, form["signing_days"])

@@ -7,7 +7,7 @@ from hefu.domain.identity import Role
 from hefu.node.console_models import JobSummary, LedgerState, Overview, Todo
 
 from hefu_ui.look.charts import draw_trend
-from hefu_ui.look.formats import clock, count, org_name, rate, short, today, when
+from hefu_ui.look.formats import clock, count, moment, org_name, rate, short, today, when
 from hefu_ui.look.html import Html, chip, esc, icon, mono, table
 from hefu_ui.look.page import card, empty, go, page_title
 from hefu_ui.look.states import look_of, state_chip
@@ -112,7 +112,7 @@ def _jobs(jobs: list[JobSummary]) -> None:
         [t("common.day"), t("common.contract"), t("jobs.stage"), t("common.state"), t("jobs.started")],
         [
             [j.business_date, mono(j.contract_id), named("stage", j.stage) if j.stage else "—",
-             state_chip("job_state", j.state), when(j.created_at)]
+             state_chip("job_state", j.state), moment(j.created_at)]
             for j in jobs[:7]
         ],
     )  # fmt: skip

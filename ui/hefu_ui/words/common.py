@@ -111,6 +111,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "do.prepare_download": ("生成下载文件", "Prepare the file"),
     "common.comma": ("、", ", "),
     "common.none": ("无", "none"),
+    "common.choose": ("请选择", "Choose"),
     "common.all": ("全部", "All"),
     "common.reason": ("理由", "Reason"),
     "common.reason_needed": ("请填写理由。", "Please give a reason."),

@@ -179,10 +179,13 @@ WORDS: dict[str, tuple[str, str]] = {
     "new.takes_part_as": ("参与身份", "Takes part as"),
     "new.data_set": ("数据集编号", "Data set id"),
     "new.data_set_help": (
-        "其他机构的数据集由其自己登记；不确定时留空，由节点按约定填写",
-        "Others register their own; leave empty to let your node fill in the usual one",
+        "其他机构的数据集由其自己登记；登记了多个同类数据集时须写明",
+        "Others register their own; name it where one has registered several of this kind",
     ),
-    "new.data_set_default": ("留空则按约定填写", "left empty: the usual one"),
+    "new.data_set_default": (
+        "留空则选用其登记的唯一同类数据集",
+        "left empty: its only registered one of this kind",
+    ),
     "new.fields_note": (
         "模板使用的字段及其必要性（最小必要）：",
         "Fields that the template uses, and why each is needed (data minimisation):",

@@ -69,10 +69,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "CSV（UTF-8 或 GB18030）、Excel、Parquet。被电子表格改成科学计数法的长号码会被拒收并指出行号。",
         "CSV (UTF-8 or GB18030), Excel or Parquet. Long numbers that a spreadsheet turned into scientific notation are rejected with their row.",
     ),
+    "data.choose_file": ("选择文件", "Choose a file"),
     "data.send": ("送入本机构节点", "Send to your node"),
     "data.reading": ("节点正在读取并校验…", "Your node is reading and checking the file…"),
     "data.uploaded": ("已接收 {name}", "{name} was taken in"),
-    "data.totals": ("控制总数（笔数与金额只在本机构可见金额）", "Control totals (amounts stay at your node)"),
+    "data.totals": ("控制总数（金额只在本机构可见）", "Control totals (amounts stay at your node)"),
     "data.no_arrivals": (
         "最近 30 天没有文件到达，请上传。",
         "No file in the last 30 days. Upload one above.",

@@ -80,7 +80,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "row_status.missing_at_bank": ("银行缺失（有业务无资金）", "Missing at the bank"),
     "row_status.missing_at_institution": (
         "疑似账外（有资金无业务）",
-        "Suspected off-book (no business record)",
+        "Suspected off-book",
     ),
     "row_status.token_conflict": ("键值冲突", "Key conflict"),
     "side.institution": ("从业机构", "Institution"),
