@@ -327,3 +327,76 @@ def test_history_delivered_when_the_contract_begins_is_not_late(
     start = contract.limits.valid_from
     assert is_late(contract, date(2025, 6, 1), start + timedelta(hours=1)) is False
     assert is_late(contract, date(2025, 6, 1), start + timedelta(days=3)) is True
+
+
+def job_view(contract: Contract, state: str) -> dict[str, Any]:
+    summary = {
+        "job_id": "J0000001",
+        "contract_id": contract.contract_id,
+        "contract_digest": contract.digest,
+        "business_date": "2026-03-02",
+        "revision": 1,
+        "supersedes": None,
+        "superseded_by": None,
+        "state": state,
+        "stage": "release",
+        "percent": 80,
+        "requested_by": "schedule",
+        "created_at": "2026-03-03T00:00:00Z",
+    }
+    stages = [
+        {"stage": "compute", "state": "passed", "attempt": 2},
+        {"stage": "retain_and_delete", "state": "pending", "attempt": 2},
+    ]
+    return {"summary": summary, "stages": stages}
+
+
+def test_a_named_reviewer_signs_the_decision_on_the_newest_attempt(
+    node: Any, contract_of: Callable[..., Any], keep: Callable[..., None], cast: dict[str, Any]
+) -> None:
+    from hefu.domain.job import DECISION_TYPE, ReleaseDecision
+    from hefu.store.signed import read_signed
+
+    contract = contract_of(node, reviewers=["regulator"])
+    keep(node, contract)
+    answers = node.coordinator.answers
+    answers[("GET", "/api/jobs/J0000001")] = job_view(contract, "awaiting_review")
+    answers[("POST", "/api/jobs/J0000001/decisions")] = {"job_id": "J0000001"}
+    body = {"approved": False, "reasons": "行数异常"}
+    path = "/console/jobs/J0000001/decision"
+    assert node.http.post(path, json=body, headers=node.person("preparer")).status_code == 403
+    assert node.http.post(path, json=body, headers=node.both).status_code == 200
+    sent = node.coordinator.sent("/api/jobs/J0000001/decisions")[0]["envelope"]
+    key = cast["regulator"].keys.identity.public_key()
+    decision = read_signed(sent, ReleaseDecision, DECISION_TYPE, key)
+    assert (decision.job, decision.attempt, decision.approved, decision.org_id) == (
+        "J0000001",
+        2,
+        False,
+        "regulator",
+    )
+    assert [e["body"]["decision"] for e in node.evidence() if e["kind"] == "release_decided"] == [
+        decision.digest
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reviewers", "state", "code"),
+    [([], "awaiting_review", "not_a_reviewer"), (["regulator"], "running", "not_awaited")],
+)
+def test_no_decision_where_none_is_awaited(
+    node: Any,
+    contract_of: Callable[..., Any],
+    keep: Callable[..., None],
+    reviewers: list[str],
+    state: str,
+    code: str,
+) -> None:
+    contract = contract_of(node, reviewers=reviewers)
+    keep(node, contract)
+    node.coordinator.answers[("GET", "/api/jobs/J0000001")] = job_view(contract, state)
+    answer = node.http.post(
+        "/console/jobs/J0000001/decision", json={"approved": True, "reasons": "x"}, headers=node.both
+    )
+    assert answer.json()["code"] == code
+    assert [e for e in node.evidence() if e["kind"] == "release_decided"] == []

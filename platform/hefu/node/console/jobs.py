@@ -6,6 +6,7 @@ from datetime import date
 
 from fastapi import APIRouter, Depends, Query
 
+from hefu.node import release_review
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.checks import day, safe
@@ -15,6 +16,7 @@ from hefu.node.console_models import (
     JobRequest,
     JobSummary,
     JobView,
+    ReviewRequest,
     ScheduleRequest,
     ScheduleView,
 )
@@ -62,6 +64,14 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     @router.post("/jobs/{job_id}/cancel")
     def cancel(job_id: str, person: Person = Depends(access.require("preparer", "approver"))) -> JobView:
         return send(ctx, f"/api/jobs/{safe(job_id)}/cancel", {}, JobView)
+
+    @router.post("/jobs/{job_id}/decision")
+    def decide(
+        job_id: str, request: ReviewRequest, person: Person = Depends(access.require("approver"))
+    ) -> JobView:
+        told = fetch(ctx, f"/api/jobs/{safe(job_id)}", JobView)
+        release_review.decide(ctx, told, request.approved, request.reasons)
+        return fetch(ctx, f"/api/jobs/{job_id}", JobView)
 
     @router.get("/schedules")
     def schedules(person: Person = Depends(access.require())) -> list[ScheduleView]:

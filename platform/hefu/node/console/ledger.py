@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
+from hefu.node.console.entry_check import recheck
 from hefu.node.console.upstream import fetch
 from hefu.node.console.verification import Verification
 from hefu.node.console_models import LedgerEntryDetail, LedgerEntryView, LedgerState, VerifyView
@@ -68,7 +69,7 @@ def create_router(ctx: NodeContext, access: Access, verification: Verification) 
 
     @router.get("/entries/{seq}")
     def entry(seq: int, person: Person = Depends(access.require())) -> LedgerEntryDetail:
-        return fetch(ctx, f"/api/ledger/entries/{seq}", LedgerEntryDetail)
+        return recheck(ctx, fetch(ctx, f"/api/ledger/entries/{seq}", LedgerEntryDetail), seq)
 
     @router.get("/state")
     def state(person: Person = Depends(access.require())) -> LedgerState:

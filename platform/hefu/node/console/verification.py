@@ -90,9 +90,10 @@ class Verification:
             with tempfile.TemporaryDirectory(prefix="ledger-", dir=self._ctx.paths.work) as folder:
                 unpack(archive, Path(folder))
                 self._update(message_zh="正在逐条校验", message_en="checking every entry")
-                keys = PinnedKeys(self._ctx.directory, read_file(Path(folder) / KEYS_FILE))
+                copy = Path(folder) / "ledger"
+                keys = PinnedKeys(self._ctx.directory, read_file(copy / KEYS_FILE))
                 vkey = self._ctx.kit.ledger_vkey
-                report = verify_export(Path(folder), log_vkey=vkey, keys=keys, progress=self._progress)
+                report = verify_export(copy, log_vkey=vkey, keys=keys, progress=self._progress)
         except LedgerError as error:
             self._end("failed", f"账本校验失败：{error}", f"the ledger does not verify: {error}")
         except WireError as error:

@@ -1,0 +1,66 @@
+"""A reviewer's decision on the release of a result 结果发布审核, where the contract names this organisation as one."""
+
+from __future__ import annotations
+
+from hefu.domain.contract import Contract
+from hefu.domain.job import DECISION_TYPE, JobState, ReleaseDecision, Stage
+from hefu.node.console_models import JobView
+from hefu.node.context import COORDINATOR, NodeContext
+from hefu.node.refusals import conflict, not_found, refuse
+from hefu.store.base import now
+from hefu.store.node_tables import ContractRow
+from hefu.store.signed import encode_envelope, sign_document
+
+
+def decide(ctx: NodeContext, told: JobView, approved: bool, reason: str) -> None:
+    """Sign the decision on the newest attempt and hand it in; the evidence commits first, so that it is never lost.
+
+    told    the job as the coordinator shows it; contract and reviewers come from this node's own verified copy
+    raises  Refusal: not_found · not_a_reviewer (403) · not_awaited (409)
+    """
+    job = told.summary
+    with ctx.session() as session:
+        stored = session.get(ContractRow, job.contract_digest)
+        if stored is None:
+            raise not_found("合约", "contract", job.contract_digest)
+        contract = Contract.from_bytes(stored.document)
+        if not any(ctx.org_id in output.reviewers for output in contract.outputs):
+            raise refuse(
+                403,
+                "not_a_reviewer",
+                "合约未指定本机构审核结果发布",
+                "the contract does not name this organisation as a reviewer",
+                "请由合约指定的审核方决定",
+                "let the reviewer whom the contract names decide",
+                party=ctx.org_id,
+                stage=Stage.RELEASE.value,
+            )
+        if job.state is not JobState.AWAITING_REVIEW:
+            raise conflict(
+                "not_awaited",
+                f"任务当前状态（{job.state.value}）不等待审核",
+                f"the job is {job.state.value}: no decision is awaited",
+                "请刷新任务状态",
+                "refresh the job",
+            )
+        decision = ReleaseDecision(
+            contract=contract.digest,
+            job=job.job_id,
+            attempt=max(stage.attempt for stage in told.stages),
+            org_id=ctx.org_id,
+            approved=approved,
+            reason=reason,
+            decided_at=now(),
+        )
+        ctx.record(
+            session,
+            "release_decided",
+            {"approved": approved, "decision": decision.digest},
+            contract=contract.digest,
+            job=job.job_id,
+            attempt=decision.attempt,
+            stage=Stage.RELEASE.value,
+        )
+        session.commit()
+    envelope = sign_document(decision, DECISION_TYPE, ctx.keys.identity)
+    ctx.client.post(COORDINATOR, f"/api/jobs/{job.job_id}/decisions", {"envelope": encode_envelope(envelope)})
