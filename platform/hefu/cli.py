@@ -11,7 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="合符 Hefu: privacy computing with an evidence ledger.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="合符 Hefu: privacy computing with an evidence ledger."
+)
 coordinator_app = typer.Typer(no_args_is_help=True, help="The platform operator's service.")
 node_app = typer.Typer(no_args_is_help=True, help="An organisation's node.")
 flows_app = typer.Typer(no_args_is_help=True, help="The flow runner.")
@@ -35,7 +37,9 @@ PassphraseFile = Annotated[Path | None, typer.Option(help="file that holds the p
 
 
 def _logging() -> None:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
     for quiet in ("httpx", "alembic", "httpcore"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
 
@@ -50,14 +54,18 @@ def _service(name: str) -> Any:
 
 @app.command()
 def warmup() -> None:
-    """Compile the kernels once, so that no job waits for it."""
+    """Compile kernels and byte code once, so that no job and no start waits for it."""
+    from hefu.local.byte_code import warm_byte_code
     from hefu.local.kernel_cache import warm_kernels
 
     typer.echo("kernels compiled" if warm_kernels() else "kernels are compiled already")
+    typer.echo(f"byte code written for {warm_byte_code()} services")
 
 
 @coordinator_app.command("serve")
-def coordinator_serve(folder: Folder, passphrase_fd: PassphraseFd = None, passphrase_file: PassphraseFile = None) -> None:
+def coordinator_serve(
+    folder: Folder, passphrase_fd: PassphraseFd = None, passphrase_file: PassphraseFile = None
+) -> None:
     """Run the coordinator."""
     from hefu.coordinator.service import serve
     from hefu.keys.container import read_passphrase
@@ -99,7 +107,10 @@ def coordinator_init(
 
 
 @coordinator_app.command("kit-add")
-def kit_add(folder: Folder, application: Annotated[list[Path], typer.Argument(help="application.dsse of auditor and regulator")]) -> None:
+def kit_add(
+    folder: Folder,
+    application: Annotated[list[Path], typer.Argument(help="application.dsse of auditor and regulator")],
+) -> None:
     """Put the auditor's and the regulator's applications into the start-up kit, which every node then receives out of band."""
     import base64
 
@@ -109,7 +120,10 @@ def kit_add(folder: Folder, application: Annotated[list[Path], typer.Argument(he
 
     paths = CoordinatorPaths(folder)
     kit = load_kit(paths)
-    added = {read_application(p.read_bytes()).org_id: base64.b64encode(p.read_bytes()).decode() for p in application}
+    added = {
+        read_application(p.read_bytes()).org_id: base64.b64encode(p.read_bytes()).decode()
+        for p in application
+    }
     write_private(paths.kit, kit.model_copy(update={"applications": kit.applications | added}).to_bytes())
     typer.echo(f"{', '.join(added)} → {paths.kit}")
 
@@ -146,11 +160,15 @@ def node_init(
         database_url=database_url_file.read_text().strip(),
         passphrase=read_passphrase(passphrase_fd, passphrase_file),
     )
-    typer.echo(f"application: {NodePaths(folder).application}; put the start-up kit beside it as kit.json, then run: hefu node serve")
+    typer.echo(
+        f"application: {NodePaths(folder).application}; put the start-up kit beside it as kit.json, then run: hefu node serve"
+    )
 
 
 @node_app.command("serve")
-def node_serve(folder: Folder, passphrase_fd: PassphraseFd = None, passphrase_file: PassphraseFile = None) -> None:
+def node_serve(
+    folder: Folder, passphrase_fd: PassphraseFd = None, passphrase_file: PassphraseFile = None
+) -> None:
     """Run a node."""
     from hefu.keys.container import read_passphrase
     from hefu.node.service import serve
@@ -204,12 +222,18 @@ def demo(
 
     if (institution is None) != (bank is None):
         raise typer.BadParameter("--institution and --bank go together")
-    raise typer.Exit(run_demo(state or default_directory(), once=once, rows=rows, institution=institution, bank=bank, out=out))
+    raise typer.Exit(
+        run_demo(
+            state or default_directory(), once=once, rows=rows, institution=institution, bank=bank, out=out
+        )
+    )
 
 
 @ledger_app.command("verify")
 def ledger_verify(
-    directory: Annotated[Path | None, typer.Argument(help="an export; without it the local system's ledger")] = None,
+    directory: Annotated[
+        Path | None, typer.Argument(help="an export; without it the local system's ledger")
+    ] = None,
     state: State = None,
     log_vkey: Annotated[str | None, typer.Option(help="the log's key, from your own source")] = None,
 ) -> None:
@@ -220,7 +244,9 @@ def ledger_verify(
 
 
 @ledger_app.command("export")
-def ledger_export(directory: Annotated[Path, typer.Argument(help="where to write it")], state: State = None) -> None:
+def ledger_export(
+    directory: Annotated[Path, typer.Argument(help="where to write it")], state: State = None
+) -> None:
     """Export the local system's ledger as static files."""
     from hefu.local import ledger_commands
 

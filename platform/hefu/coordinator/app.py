@@ -15,7 +15,17 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import select
 
-from hefu.coordinator import contracts, decisions, deliveries, jobs, ledger, ledger_views, registry, schedules, views
+from hefu.coordinator import (
+    contracts,
+    decisions,
+    deliveries,
+    jobs,
+    ledger,
+    ledger_views,
+    registry,
+    schedules,
+    views,
+)
 from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.stage_runner import StageRunner
 from hefu.domain.errors import DocumentInvalid
@@ -131,13 +141,30 @@ def _add_errors(app: FastAPI) -> None:
     async def unfit(_request: Request, error: ValidationError) -> JSONResponse:
         first = error.errors(include_url=False, include_input=False)[0]
         clause = ".".join(str(p) for p in first["loc"])
-        return JSONResponse(Refusal(422, "document_invalid", f"{clause}：{first['msg']}", f"{clause}: {first['msg']}", limit=clause).body, status_code=422)
+        return JSONResponse(
+            Refusal(
+                422,
+                "document_invalid",
+                f"{clause}：{first['msg']}",
+                f"{clause}: {first['msg']}",
+                limit=clause,
+            ).body,
+            status_code=422,
+        )
 
 
 def _admitted(ctx: CoordinatorContext, sender: VerifiedRequest) -> str:
     """The sender, if it is admitted: applicants may read the registry, nothing more."""
     if ctx.directory.registered(sender.sender).state != "admitted":
-        raise Refusal(403, "not_admitted", "尚未准入", "not admitted yet", party=sender.sender, mend_zh="等待准入审核", mend_en="wait for the admission review")
+        raise Refusal(
+            403,
+            "not_admitted",
+            "尚未准入",
+            "not admitted yet",
+            party=sender.sender,
+            mend_zh="等待准入审核",
+            mend_en="wait for the admission review",
+        )
     return sender.sender
 
 
@@ -184,7 +211,13 @@ def _add_registry(app: FastAPI, ctx: CoordinatorContext) -> None:
         with ctx.session() as session:
             contract = contracts.newest(session, contract_id)[1]
         if party not in [p.org_id for p in contract.parties] or (last - first).days > MAX_BACKFILL_DAYS:
-            raise Refusal(403, "not_a_party", "不是合约参与方，或日期跨度过大", "not a party of the contract, or too many days", party=party)
+            raise Refusal(
+                403,
+                "not_a_party",
+                "不是合约参与方，或日期跨度过大",
+                "not a party of the contract, or too many days",
+                party=party,
+            )
         return deliveries.board(ctx, contract_id, first, last)
 
 
@@ -231,10 +264,19 @@ def _add_jobs(app: FastAPI, ctx: CoordinatorContext) -> None:
             raise Refusal(403, "not_a_party", "不是合约参与方", "not a party of the contract", party=party)
         count = (body.last_day - body.first_day).days + 1
         if not 1 <= count <= MAX_BACKFILL_DAYS:
-            raise Refusal(422, "days_invalid", "日期范围无效", "the range of days is not valid", limit=f"1–{MAX_BACKFILL_DAYS}")
+            raise Refusal(
+                422,
+                "days_invalid",
+                "日期范围无效",
+                "the range of days is not valid",
+                limit=f"1–{MAX_BACKFILL_DAYS}",
+            )
         by = f"{party}/{body.requested_by}" if body.requested_by else party
         days = [body.first_day + timedelta(days=n) for n in range(count)]
-        return [views.job_summary(jobs.create(ctx, body.contract_id, day, by=by, reason=body.reason)) for day in days]
+        return [
+            views.job_summary(jobs.create(ctx, body.contract_id, day, by=by, reason=body.reason))
+            for day in days
+        ]
 
     @app.get("/api/jobs")
     def listed(sender: Sender, contract_id: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
@@ -328,7 +370,11 @@ def _add_internal(app: FastAPI, ctx: CoordinatorContext, token: str) -> None:
     def one(job_id: str) -> dict[str, Any]:
         with ctx.session() as session:
             job = session.exec(select(JobRow).where(JobRow.job_id == job_id)).first()
-            active = session.exec(select(ContractRow).where(ContractRow.digest == job.contract_digest)).first() if job else None
+            active = (
+                session.exec(select(ContractRow).where(ContractRow.digest == job.contract_digest)).first()
+                if job
+                else None
+            )
         if job is None or active is None:
             raise Refusal(404, "not_found", "未找到任务", "job not found")
         return {**views.job_summary(job), "now": now().isoformat()}

@@ -11,7 +11,14 @@ from sqlmodel import Session, select
 
 from hefu.components.steps import check_step
 from hefu.coordinator.context import CoordinatorContext
-from hefu.domain.contract import CONTRACT_TYPE, NOTICE_TYPE, Contract, ContractNotice, ContractState, NoticeKind
+from hefu.domain.contract import (
+    CONTRACT_TYPE,
+    NOTICE_TYPE,
+    Contract,
+    ContractNotice,
+    ContractState,
+    NoticeKind,
+)
 from hefu.store.base import now
 from hefu.store.coordinator_tables import ContractNoticeRow, ContractRow, ContractSignatureRow, UseRow
 from hefu.store.signed import decode_envelope, read_signed, read_unverified
@@ -25,16 +32,26 @@ def propose(ctx: CoordinatorContext, envelope: str, sender: str) -> str:
     opened = decode_envelope(envelope)
     contract = read_signed(opened, Contract, CONTRACT_TYPE, ctx.directory.registered(sender).key)
     if sender not in [p.org_id for p in contract.parties]:
-        raise Refusal(403, "not_a_party", "提交方不是合约参与方", "the proposer is not a party of the contract", party=sender)
+        raise Refusal(
+            403,
+            "not_a_party",
+            "提交方不是合约参与方",
+            "the proposer is not a party of the contract",
+            party=sender,
+        )
     _check_pins(ctx, contract)
     for step in contract.computation.steps:
         check_step(step.component, step.parameters)
     with ctx.session() as session:
         if session.get(ContractRow, contract.digest) is None:
             earlier = session.exec(
-                select(ContractRow).where(ContractRow.contract_id == contract.contract_id).order_by(ContractRow.version.desc())  # type: ignore[attr-defined]  # a column
+                select(ContractRow)
+                .where(ContractRow.contract_id == contract.contract_id)
+                .order_by(ContractRow.version.desc())  # type: ignore[attr-defined]  # a column
             ).first()
-            if (earlier.digest if earlier else None) != contract.previous or contract.version != (earlier.version + 1 if earlier else 1):
+            if (earlier.digest if earlier else None) != contract.previous or contract.version != (
+                earlier.version + 1 if earlier else 1
+            ):
                 raise Refusal(
                     409,
                     "version_conflict",
@@ -55,8 +72,17 @@ def propose(ctx: CoordinatorContext, envelope: str, sender: str) -> str:
                 )
             )
             session.flush()
-            session.add(ContractSignatureRow(digest=contract.digest, org_id=sender, envelope=opened.to_bytes(), at=now()))
-            ctx.record(session, "contract_proposed", {"by": sender, "version": contract.version}, contract=contract.digest)
+            session.add(
+                ContractSignatureRow(
+                    digest=contract.digest, org_id=sender, envelope=opened.to_bytes(), at=now()
+                )
+            )
+            ctx.record(
+                session,
+                "contract_proposed",
+                {"by": sender, "version": contract.version},
+                contract=contract.digest,
+            )
             session.commit()
     return contract.digest
 
@@ -68,9 +94,21 @@ def sign(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> No
         row, contract = _locked(session, digest)
         signed = read_signed(opened, Contract, CONTRACT_TYPE, ctx.directory.registered(sender).key)
         if signed.digest != digest or sender not in [p.org_id for p in contract.parties]:
-            raise Refusal(422, "signature_of_another", "签名不属于该合约", "the signature is not of this contract", party=sender)
+            raise Refusal(
+                422,
+                "signature_of_another",
+                "签名不属于该合约",
+                "the signature is not of this contract",
+                party=sender,
+            )
         if row.state not in (ContractState.SIGNING, ContractState.ACTIVE):
-            raise Refusal(409, "not_signing", f"合约状态为 {row.state}，不能签署", f"the contract is {row.state}, it can't be signed", party=sender)
+            raise Refusal(
+                409,
+                "not_signing",
+                f"合约状态为 {row.state}，不能签署",
+                f"the contract is {row.state}, it can't be signed",
+                party=sender,
+            )
         if now() > contract.signing_deadline and row.state == ContractState.SIGNING:
             raise Refusal(
                 409,
@@ -82,13 +120,20 @@ def sign(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> No
                 mend_en="let the proposer submit a new version",
             )
         if session.get(ContractSignatureRow, (digest, sender)) is None:
-            session.add(ContractSignatureRow(digest=digest, org_id=sender, envelope=opened.to_bytes(), at=now()))
+            session.add(
+                ContractSignatureRow(digest=digest, org_id=sender, envelope=opened.to_bytes(), at=now())
+            )
             session.flush()
-        have = {s.org_id for s in session.exec(select(ContractSignatureRow).where(ContractSignatureRow.digest == digest))}
+        have = {
+            s.org_id
+            for s in session.exec(select(ContractSignatureRow).where(ContractSignatureRow.digest == digest))
+        }
         if row.state == ContractState.SIGNING and have == {p.org_id for p in contract.parties}:
             row.state, row.activated_at = ContractState.ACTIVE.value, now()
             for old in session.exec(
-                select(ContractRow).where(ContractRow.contract_id == contract.contract_id, ContractRow.version < contract.version)
+                select(ContractRow).where(
+                    ContractRow.contract_id == contract.contract_id, ContractRow.version < contract.version
+                )
             ):
                 if old.state in (ContractState.ACTIVE, ContractState.SUSPENDED):
                     old.state = ContractState.SUPERSEDED.value
@@ -104,8 +149,18 @@ def take_notice(ctx: CoordinatorContext, digest: str, envelope: str, sender: str
     read_signed(envelope, ContractNotice, NOTICE_TYPE, ctx.directory.registered(sender).key)
     with ctx.session() as session:
         row, contract = _locked(session, digest)
-        if notice.contract != digest or notice.org_id != sender or sender not in [p.org_id for p in contract.parties]:
-            raise Refusal(422, "notice_of_another", "通知不属于该合约", "the notice is not of this contract", party=sender)
+        if (
+            notice.contract != digest
+            or notice.org_id != sender
+            or sender not in [p.org_id for p in contract.parties]
+        ):
+            raise Refusal(
+                422,
+                "notice_of_another",
+                "通知不属于该合约",
+                "the notice is not of this contract",
+                party=sender,
+            )
         state = ContractState(row.state)
         match notice.kind:
             case NoticeKind.REFUSE if state is ContractState.SIGNING:
@@ -135,14 +190,21 @@ def take_notice(ctx: CoordinatorContext, digest: str, envelope: str, sender: str
                 at=now(),
             )
         )
-        ctx.record(session, "contract_notice_received", {"kind": notice.kind.value, "by": sender, "notice": notice.digest}, contract=digest)
+        ctx.record(
+            session,
+            "contract_notice_received",
+            {"kind": notice.kind.value, "by": sender, "notice": notice.digest},
+            contract=digest,
+        )
         session.commit()
 
 
 def _all_resumed(session: Session, digest: str, sender: str) -> bool:
     """Whoever suspended must resume: nobody lifts another's suspension."""
     held: dict[str, bool] = {}
-    for row in session.exec(select(ContractNoticeRow).where(ContractNoticeRow.digest == digest).order_by(ContractNoticeRow.id)):  # type: ignore[arg-type]  # a column
+    for row in session.exec(
+        select(ContractNoticeRow).where(ContractNoticeRow.digest == digest).order_by(ContractNoticeRow.id)
+    ):  # type: ignore[arg-type]  # a column
         if row.kind in ("suspend", "resume"):
             held[row.org_id] = row.kind == "suspend"
     held[sender] = False

@@ -22,10 +22,29 @@ def take(ctx: CoordinatorContext, job_id: str, envelope: str, sender: str) -> No
             raise not_found(f"任务 {job_id}", f"job {job_id}")
         contract = contracts.load(session, job.contract_digest)[1]
         reviewers = {r for o in contract.outputs for r in o.reviewers}
-        if sender not in reviewers or (decision.job, decision.attempt, decision.contract) != (job_id, job.attempt, contract.digest):
-            raise Refusal(403, "not_reviewer", "不是该结果的审核方，或审核对象不符", "not a reviewer of this result, or of another attempt", party=sender)
-        if job.state != JobState.AWAITING_REVIEW or session.get(DecisionRow, (job_id, job.attempt, sender)) is not None:
-            raise Refusal(409, "decided_already", "该任务不在等待审核，或已作出决定", "the job does not wait for this decision", party=sender)
+        if sender not in reviewers or (decision.job, decision.attempt, decision.contract) != (
+            job_id,
+            job.attempt,
+            contract.digest,
+        ):
+            raise Refusal(
+                403,
+                "not_reviewer",
+                "不是该结果的审核方，或审核对象不符",
+                "not a reviewer of this result, or of another attempt",
+                party=sender,
+            )
+        if (
+            job.state != JobState.AWAITING_REVIEW
+            or session.get(DecisionRow, (job_id, job.attempt, sender)) is not None
+        ):
+            raise Refusal(
+                409,
+                "decided_already",
+                "该任务不在等待审核，或已作出决定",
+                "the job does not wait for this decision",
+                party=sender,
+            )
         session.add(
             DecisionRow(
                 job_id=job_id,

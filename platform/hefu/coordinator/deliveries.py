@@ -33,13 +33,21 @@ def publish(ctx: CoordinatorContext, definition: dict[str, Any], sender: str) ->
     """Keep a data set's metadata; answers its schema digest."""
     data_set = DataSet.model_validate(definition)
     if data_set.owner != sender:
-        raise Refusal(403, "not_owner", "仅数据提供方可登记其数据集", "only the owner publishes a data set", party=sender)
+        raise Refusal(
+            403,
+            "not_owner",
+            "仅数据提供方可登记其数据集",
+            "only the owner publishes a data set",
+            party=sender,
+        )
     digest = schema_digest(data_set)
     with ctx.session() as session:
         row = session.get(DataSetRow, data_set.data_set_id)
         if row is not None and row.owner != sender:
             raise Refusal(409, "name_taken", "数据集编号已被占用", "the data set's id is taken", party=sender)
-        row = row or DataSetRow(data_set_id=data_set.data_set_id, owner=sender, schema_digest=digest, at=now())
+        row = row or DataSetRow(
+            data_set_id=data_set.data_set_id, owner=sender, schema_digest=digest, at=now()
+        )
         row.definition, row.schema_digest, row.at = data_set.model_dump(mode="json"), digest, now()
         session.add(row)
         session.commit()
@@ -61,10 +69,16 @@ def report(ctx: CoordinatorContext, delivery: Delivery, sender: str) -> list[str
             raise Refusal(403, "not_owner", "仅数据提供方可报送", "only the owner delivers", party=sender)
         newest = session.exec(
             select(DeliveryRow)
-            .where(DeliveryRow.data_set_id == delivery.data_set_id, DeliveryRow.business_date == delivery.business_date)
+            .where(
+                DeliveryRow.data_set_id == delivery.data_set_id,
+                DeliveryRow.business_date == delivery.business_date,
+            )
             .order_by(col(DeliveryRow.id).desc())
         ).first()
-        if newest is not None and (newest.fingerprint, newest.state) == (delivery.fingerprint, delivery.state):
+        if newest is not None and (newest.fingerprint, newest.state) == (
+            delivery.fingerprint,
+            delivery.state,
+        ):
             return []
         session.add(DeliveryRow(**delivery.model_dump(), owner=sender, at=now()))
         session.commit()
@@ -80,7 +94,11 @@ def board(ctx: CoordinatorContext, contract_id: str, first: date, last: date) ->
         ids = {d.data_set_id: d.owner for d in contract.data_sets}
         rows = session.exec(
             select(DeliveryRow)
-            .where(col(DeliveryRow.data_set_id).in_(ids), DeliveryRow.business_date >= first, DeliveryRow.business_date <= last)
+            .where(
+                col(DeliveryRow.data_set_id).in_(ids),
+                DeliveryRow.business_date >= first,
+                DeliveryRow.business_date <= last,
+            )
             .order_by(col(DeliveryRow.id))
         ).all()
     standing = {(r.data_set_id, r.business_date): r for r in rows if r.state != "replaced"}

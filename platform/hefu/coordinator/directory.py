@@ -51,7 +51,9 @@ class Directory:
                     continue
                 application = read_application(row.envelope)
                 key = load_public_ed25519(row.identity_key)
-                by_org[row.org_id] = Registered(application, row.digest, row.state, row.standing, row.certificate, key)
+                by_org[row.org_id] = Registered(
+                    application, row.digest, row.state, row.standing, row.certificate, key
+                )
                 keys.add(KeyEntry(actor=row.org_id, public_key=key, valid=row.standing != "revoked"))
         with self._lock:
             self._by_org, self._keys = by_org, keys

@@ -46,7 +46,9 @@ def create(ctx: CoordinatorContext, contract_id: str, day: date, *, by: str, rea
                 mend_en="choose an earlier business date",
             )
         earlier = session.exec(
-            select(JobRow).where(JobRow.contract_id == contract_id, JobRow.business_date == day).order_by(col(JobRow.revision).desc())
+            select(JobRow)
+            .where(JobRow.contract_id == contract_id, JobRow.business_date == day)
+            .order_by(col(JobRow.revision).desc())
         ).first()
         if earlier is not None and earlier.state in OPEN_STATES:
             return earlier
@@ -78,16 +80,29 @@ def create(ctx: CoordinatorContext, contract_id: str, day: date, *, by: str, rea
             session.rollback()
             raced = session.exec(
                 select(JobRow).where(
-                    JobRow.contract_id == contract_id, JobRow.business_date == day, col(JobRow.state).in_([s.value for s in OPEN_STATES])
+                    JobRow.contract_id == contract_id,
+                    JobRow.business_date == day,
+                    col(JobRow.state).in_([s.value for s in OPEN_STATES]),
                 )
             ).first()
             if raced is None:
-                raise Refusal(409, "job_conflict", "同一业务日期的任务正在变更，请重试", "the day's job is changing: try again") from None
+                raise Refusal(
+                    409,
+                    "job_conflict",
+                    "同一业务日期的任务正在变更，请重试",
+                    "the day's job is changing: try again",
+                ) from None
             return raced
         ctx.record(
             session,
             "job_created",
-            {"business_date": day.isoformat(), "revision": job.revision, "supersedes": job.supersedes, "by": by, "reason": reason},
+            {
+                "business_date": day.isoformat(),
+                "revision": job.revision,
+                "supersedes": job.supersedes,
+                "by": by,
+                "reason": reason,
+            },
             contract=row.digest,
             job=job.job_id,
         )
@@ -113,7 +128,11 @@ def due(ctx: CoordinatorContext, contract_id: str) -> tuple[list[dict[str, Any]]
         }
         waiting = [
             job.job_id
-            for job in session.exec(select(JobRow).where(JobRow.contract_id == contract_id, JobRow.state == JobState.REQUESTED.value))
+            for job in session.exec(
+                select(JobRow).where(
+                    JobRow.contract_id == contract_id, JobRow.state == JobState.REQUESTED.value
+                )
+            )
         ]
     day, days = date.fromisoformat(contract.schedule.first_day), []
     while day < today:
@@ -149,7 +168,11 @@ def startable(ctx: CoordinatorContext) -> list[dict[str, Any]]:
             ready = (
                 job.state in (JobState.REQUESTED, JobState.RUNNING)
                 or (job.state == JobState.WAITING and (job.retry_at is None or job.retry_at <= moment))
-                or (job.state == JobState.AWAITING_REVIEW and job.retry_at is not None and job.retry_at <= moment)
+                or (
+                    job.state == JobState.AWAITING_REVIEW
+                    and job.retry_at is not None
+                    and job.retry_at <= moment
+                )
             )
             if not ready or job.contract_id in busy:
                 continue
@@ -200,7 +223,9 @@ def take(ctx: CoordinatorContext, job_id: str) -> int:
 def stage_passed(session: Session, job: JobRow, stage: Stage) -> bool:
     """Passed in this attempt; for the checks before the computation, in any attempt."""
     early = stage in (Stage.CHECK_PARTICIPANTS, Stage.CHECK_CONTRACT, Stage.CHECK_DATA_SOURCES)
-    rows = session.exec(select(StageRow).where(StageRow.job_id == job.job_id, StageRow.stage == stage.value)).all()
+    rows = session.exec(
+        select(StageRow).where(StageRow.job_id == job.job_id, StageRow.stage == stage.value)
+    ).all()
     return any(r.state == "passed" and (early or r.attempt == job.attempt) for r in rows)
 
 
@@ -235,7 +260,11 @@ def _outcome(session: Session, job: JobRow, contract: Contract) -> JobState:
         return JobState.WAITING
     verdict = Verdict.model_validate(stopped.verdict)
     blocking = [f for f in verdict.findings if f.severity is Severity.BLOCK]
-    job.failure = "; ".join(f"{f.party}: {f.rule}" if f.party else f.rule for f in verdict.findings if f.severity is not Severity.NOTE)
+    job.failure = "; ".join(
+        f"{f.party}: {f.rule}" if f.party else f.rule
+        for f in verdict.findings
+        if f.severity is not Severity.NOTE
+    )
     retry_seconds = contract.schedule.retry_seconds if contract.schedule else 60
     if stopped.state == "waiting":
         if any(f.rule == "awaiting_review" for f in verdict.findings):
@@ -246,7 +275,11 @@ def _outcome(session: Session, job: JobRow, contract: Contract) -> JobState:
             return JobState.DATA_MISSING if missing else JobState.FAILED
         job.retry_at = now() + timedelta(seconds=retry_seconds)
         return JobState.WAITING
-    if stopped.stage in (Stage.COMPUTE, Stage.CHECK_OUTPUT, Stage.RELEASE) and job.attempt < MAX_ATTEMPTS and not blocking:
+    if (
+        stopped.stage in (Stage.COMPUTE, Stage.CHECK_OUTPUT, Stage.RELEASE)
+        and job.attempt < MAX_ATTEMPTS
+        and not blocking
+    ):
         job.attempt += 1
         job.retry_at = now() + timedelta(seconds=min(retry_seconds, 5))
         return JobState.WAITING

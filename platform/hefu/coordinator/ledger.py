@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hefu_ledger import store
+from hefu_ledger.encoding import format_time
 from hefu_ledger.errors import LedgerError
 from hefu_ledger.evidence import parse_evidence
 from hefu_ledger.sequencer import Sequencer
@@ -48,6 +49,7 @@ def start_sequencer(ctx: CoordinatorContext, dsn: str, log_key: Ed25519PrivateKe
         ctx.settings.ledger_origin,
         LedgerKeys(ctx.directory),
         ctx.paths.checkpoint,
+        require_durable=True,
     )
 
     def work() -> None:
@@ -72,7 +74,14 @@ def take_envelopes(ctx: CoordinatorContext, envelopes: list[str], sender: str) -
     raises  Refusal when one cannot be read, or its actor is not the sender
     """
     if len(envelopes) > MAX_ENVELOPES:
-        raise Refusal(413, "too_many", "一次提交的存证过多", "too many envelopes at once", limit=str(MAX_ENVELOPES), party=sender)
+        raise Refusal(
+            413,
+            "too_many",
+            "一次提交的存证过多",
+            "too many envelopes at once",
+            limit=str(MAX_ENVELOPES),
+            party=sender,
+        )
     ids = []
     with ctx.session() as session:
         for encoded in envelopes:
@@ -80,16 +89,24 @@ def take_envelopes(ctx: CoordinatorContext, envelopes: list[str], sender: str) -
                 envelope = decode_envelope(encoded)
                 evidence = parse_evidence(envelope)
             except (LedgerError, DocumentInvalid) as error:
-                raise Refusal(422, "evidence_invalid", "存证格式错误", f"evidence cannot be read: {error}", party=sender) from error
+                raise Refusal(
+                    422, "evidence_invalid", "存证格式错误", f"evidence cannot be read: {error}", party=sender
+                ) from error
             if evidence.actor != sender:
-                raise Refusal(403, "actor_mismatch", "存证的行为方不是发送方", "the evidence's actor is not the sender", party=sender)
+                raise Refusal(
+                    403,
+                    "actor_mismatch",
+                    "存证的行为方不是发送方",
+                    "the evidence's actor is not the sender",
+                    party=sender,
+                )
             stage_envelope(session, envelope)
             ids.append(envelope.id)
         session.commit()
         ctx.wake_sequencer.set()
         connection = connection_of(session)
         found = [store.inclusion_receipt(connection, i) for i in ids]
-    return [None if r is None else r.to_bytes().decode("ascii") for r in found]
+    return [None if r is None else r.to_bytes().decode() for r in found]
 
 
 def receipt(ctx: CoordinatorContext, envelope_id: str) -> str:
@@ -98,7 +115,7 @@ def receipt(ctx: CoordinatorContext, envelope_id: str) -> str:
         found = store.inclusion_receipt(connection_of(session), envelope_id)
     if found is None:
         raise not_found("存证", "envelope")
-    return found.to_bytes().decode("ascii")
+    return found.to_bytes().decode()
 
 
 def state(ctx: CoordinatorContext) -> dict[str, Any]:
@@ -107,11 +124,18 @@ def state(ctx: CoordinatorContext) -> dict[str, Any]:
         connection = connection_of(session)
         latest = store.latest_checkpoint(connection)
         size = store.entry_count(connection)
-        day = now() - timedelta(days=1)
-        rows = session.connection().execute(
-            text("select date_trunc('hour', logged_at) h, count(*) from ledger.entry where logged_at > :d group by 1 order by 1"), {"d": day}
-        ).all()
-        at = session.connection().execute(text("select max(logged_at) from ledger.entry")).scalar()
+        since = format_time(now() - timedelta(days=1))
+        rows = (
+            session.connection()
+            .execute(
+                text(
+                    "select left(at, 13) as hour, count(*) from ledger.entry where at > :since group by 1 order by 1"
+                ),
+                {"since": since},
+            )
+            .all()
+        )
+        at = session.connection().execute(text("select max(stored_at) from ledger.checkpoint")).scalar()
     return {
         "size": latest.size if latest else size,
         "root": latest.root.hex() if latest else "",

@@ -11,7 +11,15 @@ from typing import Any
 from sqlmodel import select
 
 from hefu.coordinator.context import CoordinatorContext
-from hefu.domain.identity import ADMISSION_TYPE, REVIEW_TYPE, STANDING_TYPE, Admission, Review, Role, StandingNotice
+from hefu.domain.identity import (
+    ADMISSION_TYPE,
+    REVIEW_TYPE,
+    STANDING_TYPE,
+    Admission,
+    Review,
+    Role,
+    StandingNotice,
+)
 from hefu.keys.certificates import issue_certificate, load_certificate, to_pem
 from hefu.keys.public import key_id, load_public_ed25519, spki_digest
 from hefu.store.base import now
@@ -28,11 +36,19 @@ def submit(ctx: CoordinatorContext, envelope: str, certificate: str) -> dict[str
     opened = decode_envelope(envelope)
     application = read_application(opened)
     if spki_digest(load_certificate(certificate)) != application.keys.tls_spki:
-        raise Refusal(422, "key_mismatch", "TLS公钥与申请不符", "the TLS key is not the one applied for", party=application.org_id)
+        raise Refusal(
+            422,
+            "key_mismatch",
+            "TLS公钥与申请不符",
+            "the TLS key is not the one applied for",
+            party=application.org_id,
+        )
     with ctx.session() as session:
         if session.get(ApplicationRow, application.digest) is None:
             held = session.exec(
-                select(ApplicationRow).where(ApplicationRow.org_id == application.org_id, ApplicationRow.state != "refused")
+                select(ApplicationRow).where(
+                    ApplicationRow.org_id == application.org_id, ApplicationRow.state != "refused"
+                )
             ).first()
             if held is not None:
                 raise Refusal(
@@ -56,7 +72,11 @@ def submit(ctx: CoordinatorContext, envelope: str, certificate: str) -> dict[str
                     created_at=now(),
                 )
             )
-            ctx.record(session, "application_received", {"org": application.org_id, "application": application.digest})
+            ctx.record(
+                session,
+                "application_received",
+                {"org": application.org_id, "application": application.digest},
+            )
             session.commit()
     ctx.directory.load()
     return {"digest": application.digest}
@@ -68,12 +88,27 @@ def review(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> 
     document = read_signed(envelope, Review, REVIEW_TYPE, auditor.key)
     _kit_only(ctx, sender, "auditor", Role.AUDITOR)
     if document.application != digest:
-        raise Refusal(422, "digest_mismatch", "审核文件与申请摘要不符", "the review is of another application", party=sender)
+        raise Refusal(
+            422,
+            "digest_mismatch",
+            "审核文件与申请摘要不符",
+            "the review is of another application",
+            party=sender,
+        )
     with ctx.session() as session:
         row = _row(session.get(ApplicationRow, digest))
         if row.state not in ("submitted", "approved", "refused"):
-            raise Refusal(409, "already_admitted", "该机构已准入", "the organisation is admitted already", party=row.org_id)
-        row.review, row.state = decode_envelope(envelope).to_bytes(), "approved" if document.approved else "refused"
+            raise Refusal(
+                409,
+                "already_admitted",
+                "该机构已准入",
+                "the organisation is admitted already",
+                party=row.org_id,
+            )
+        row.review, row.state = (
+            decode_envelope(envelope).to_bytes(),
+            "approved" if document.approved else "refused",
+        )
         session.add(row)
         session.commit()
     ctx.directory.load()
@@ -86,7 +121,10 @@ def admit(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> N
     document = read_signed(envelope, Admission, ADMISSION_TYPE, ctx.directory.registered(sender).key)
     with ctx.session() as session:
         row = _row(session.get(ApplicationRow, digest))
-        pinned = row.org_id in ctx.kit.applications and read_application(ctx.kit.applications[row.org_id]).digest == digest
+        pinned = (
+            row.org_id in ctx.kit.applications
+            and read_application(ctx.kit.applications[row.org_id]).digest == digest
+        )
         if document.application != digest or (row.state != "approved" and not pinned):
             raise Refusal(
                 409,
@@ -124,20 +162,36 @@ def change_standing(ctx: CoordinatorContext, org_id: str, envelope: str, sender:
     document = read_unverified(envelope, StandingNotice, STANDING_TYPE)
     issuer = ctx.directory.registered(document.issued_by)
     read_signed(envelope, StandingNotice, STANDING_TYPE, issuer.key)
-    allowed = {org_id, ctx.settings.operator} | {o for o in ctx.kit.applications if Role.AUDITOR in ctx.directory.registered(o).application.roles}
+    allowed = {org_id, ctx.settings.operator} | {
+        o for o in ctx.kit.applications if Role.AUDITOR in ctx.directory.registered(o).application.roles
+    }
     if document.org_id != org_id or document.issued_by not in allowed or document.issued_by != sender:
-        raise Refusal(403, "not_entitled", "无权变更该机构状态", "not entitled to change this organisation's standing", party=sender)
+        raise Refusal(
+            403,
+            "not_entitled",
+            "无权变更该机构状态",
+            "not entitled to change this organisation's standing",
+            party=sender,
+        )
     with ctx.session() as session:
         row = session.exec(
-            select(ApplicationRow).where(ApplicationRow.org_id == org_id, ApplicationRow.state != "refused").with_for_update()
+            select(ApplicationRow)
+            .where(ApplicationRow.org_id == org_id, ApplicationRow.state != "refused")
+            .with_for_update()
         ).first()
         row = _row(row)
         if document.sequence <= row.standing_seq:
-            raise Refusal(409, "stale_notice", "该状态通知已过期", "a newer standing notice is in force", party=org_id)
+            raise Refusal(
+                409, "stale_notice", "该状态通知已过期", "a newer standing notice is in force", party=org_id
+            )
         row.standing, row.standing_seq = document.standing.value, document.sequence
         session.add(row)
         session.add(StandingRow(org_id=org_id, envelope=decode_envelope(envelope).to_bytes(), at=now()))
-        ctx.record(session, "standing_changed", {"org": org_id, "standing": document.standing.value, "notice": document.digest})
+        ctx.record(
+            session,
+            "standing_changed",
+            {"org": org_id, "standing": document.standing.value, "notice": document.digest},
+        )
         session.commit()
     ctx.directory.load()
 
@@ -171,4 +225,10 @@ def _row(row: ApplicationRow | None) -> ApplicationRow:
 
 def _kit_only(ctx: CoordinatorContext, sender: str, what: str, role: Role) -> None:
     if sender not in ctx.kit.applications or role not in read_application(ctx.kit.applications[sender]).roles:
-        raise Refusal(403, f"not_{what}", "仅第三方机构可审核", "only the auditor of the start-up kit reviews", party=sender)
+        raise Refusal(
+            403,
+            f"not_{what}",
+            "仅第三方机构可审核",
+            "only the auditor of the start-up kit reviews",
+            party=sender,
+        )

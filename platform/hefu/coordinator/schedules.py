@@ -17,7 +17,13 @@ def change(ctx: CoordinatorContext, contract_id: str, action: str, cron: str | N
     with ctx.session() as session:
         row, contract = contracts.active(session, contract_id)
         if contract.schedule is None or party not in [p.org_id for p in contract.parties]:
-            raise Refusal(403, "not_a_party", "不是合约参与方，或合约无调度", "not a party, or the contract has no schedule", party=party)
+            raise Refusal(
+                403,
+                "not_a_party",
+                "不是合约参与方，或合约无调度",
+                "not a party, or the contract has no schedule",
+                party=party,
+            )
         if action == "move":
             distance = minutes_apart(contract.schedule.cron, cron or "")
             if distance > contract.schedule.window_minutes:
@@ -35,7 +41,9 @@ def change(ctx: CoordinatorContext, contract_id: str, action: str, cron: str | N
         else:
             row.paused = action == "pause"
         session.add(row)
-        ctx.record(session, "schedule_changed", {"action": action, "cron": cron, "by": party}, contract=row.digest)
+        ctx.record(
+            session, "schedule_changed", {"action": action, "cron": cron, "by": party}, contract=row.digest
+        )
         session.commit()
 
 
@@ -45,7 +53,12 @@ def minutes_apart(signed: str, moved: str) -> int:
         raise Refusal(422, "cron_invalid", "cron 表达式无效", "the cron expression is not valid")
     a, b = signed.split(), moved.split()
     if a[2:] != b[2:] or not all(part.isdigit() for part in (*a[:2], *b[:2])):
-        raise Refusal(422, "cron_not_daily", "仅可移动每日执行时刻", "only a daily time can be moved, and nothing but its hour and minute")
+        raise Refusal(
+            422,
+            "cron_not_daily",
+            "仅可移动每日执行时刻",
+            "only a daily time can be moved, and nothing but its hour and minute",
+        )
     gap = abs((int(a[1]) * 60 + int(a[0])) - (int(b[1]) * 60 + int(b[0])))
     return min(gap, 1440 - gap)
 

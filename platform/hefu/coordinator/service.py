@@ -30,7 +30,13 @@ log = logging.getLogger("hefu.coordinator")
 
 
 def initialise(
-    paths: CoordinatorPaths, settings: CoordinatorSettings, *, url: str, database_url: str, ledger_dsn: str, passphrase: bytes
+    paths: CoordinatorPaths,
+    settings: CoordinatorSettings,
+    *,
+    url: str,
+    database_url: str,
+    ledger_dsn: str,
+    passphrase: bytes,
 ) -> Kit:
     """Make keys, CA and settings; answers the start-up kit, which still lacks the auditor's and regulator's applications.
 

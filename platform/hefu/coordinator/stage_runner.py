@@ -64,11 +64,24 @@ class StageRunner:
             if running is not None and running.thread.is_alive():
                 return {"state": "running", "verdict": None, "percent": running.percent, "step": running.step}
             row = session.get(StageRow, (job_id, stage.value, job.attempt))
-            if row is not None and row.state in ("failed", "waiting") and row.finished_at is not None and running is not None:
+            if (
+                row is not None
+                and row.state in ("failed", "waiting")
+                and row.finished_at is not None
+                and running is not None
+            ):
                 with self._lock:
                     self._running.pop(key, None)
-                return _answer("waiting" if row.state == "waiting" else "finished", Verdict.model_validate(row.verdict))
-            row = row if row is not None else StageRow(job_id=job_id, stage=stage.value, attempt=job.attempt, state="running", started_at=now())
+                return _answer(
+                    "waiting" if row.state == "waiting" else "finished", Verdict.model_validate(row.verdict)
+                )
+            row = (
+                row
+                if row is not None
+                else StageRow(
+                    job_id=job_id, stage=stage.value, attempt=job.attempt, state="running", started_at=now()
+                )
+            )
             row.state, row.started_at, row.finished_at, row.verdict = "running", now(), None, {}
             job.state, job.stage = JobState.RUNNING.value, stage.value
             job.started_at = job.started_at or now()
@@ -76,7 +89,9 @@ class StageRunner:
             session.add(row)
             session.add(job)
             session.commit()
-            thread = threading.Thread(target=self._work, args=(job_id, stage, job.attempt), name=f"{job_id}/{stage}", daemon=True)
+            thread = threading.Thread(
+                target=self._work, args=(job_id, stage, job.attempt), name=f"{job_id}/{stage}", daemon=True
+            )
             with self._lock:
                 self._running[key] = _Running(thread)
         thread.start()
@@ -104,7 +119,11 @@ class StageRunner:
             with ctx.session() as session:
                 job = session.get_one(JobRow, job_id)
                 contract = contracts.load(session, job.contract_digest)[1]
-                checked = _newest(session, job, Stage.CHECK_OUTPUT).parties.get("envelope_id", "") if stage is Stage.RELEASE else ""
+                checked = (
+                    _newest(session, job, Stage.CHECK_OUTPUT).parties.get("envelope_id", "")
+                    if stage is Stage.RELEASE
+                    else ""
+                )
             match stage:
                 case Stage.CHECK_PARTICIPANTS:
                     outcome = stages.check_participants(ctx, job, contract)
@@ -141,7 +160,10 @@ class StageRunner:
                 _EVIDENCE_KINDS[stage],
                 {
                     "passed": verdict.passed,
-                    "findings": [{"rule": f.rule, "severity": f.severity.value, "party": f.party} for f in verdict.findings],
+                    "findings": [
+                        {"rule": f.rule, "severity": f.severity.value, "party": f.party}
+                        for f in verdict.findings
+                    ],
                     "parties": outcome.parties,
                     **outcome.body,
                 },
@@ -162,7 +184,11 @@ class StageRunner:
 def _waits(stage: Stage, verdict: Verdict) -> bool:
     """Before the computation a delay waits for data or a node; the release waits for reviewers. A broken computation is a new attempt."""
     early = stage in (Stage.CHECK_PARTICIPANTS, Stage.CHECK_CONTRACT, Stage.CHECK_DATA_SOURCES)
-    return verdict.waiting and (early or any(f.rule in ("awaiting_review", "ledger_late") for f in verdict.findings) or stage is Stage.RETAIN_AND_DELETE)
+    return verdict.waiting and (
+        early
+        or any(f.rule in ("awaiting_review", "ledger_late") for f in verdict.findings)
+        or stage is Stage.RETAIN_AND_DELETE
+    )
 
 
 def _newest(session: Session, job: JobRow, stage: Stage) -> StageRow:

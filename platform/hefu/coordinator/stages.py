@@ -63,7 +63,9 @@ def wait(rule: str, zh: str, en: str, **rest: Any) -> Finding:
 
 def cast(contract: Contract) -> list[str]:
     """Everybody who takes part in the computation: owners, compute nodes, receivers; each once."""
-    return list(dict.fromkeys([*contract.owners(), *contract.computation.compute_parties, *contract.recipients()]))
+    return list(
+        dict.fromkeys([*contract.owners(), *contract.computation.compute_parties, *contract.recipients()])
+    )
 
 
 def fault(org: str, error: WireError) -> Finding:
@@ -90,10 +92,17 @@ def fault(org: str, error: WireError) -> Finding:
             mend_zh=str(body.get("mend_zh", "")),
             mend_en=str(body.get("mend_en", "")),
         )
-    return block("acknowledgement_invalid", f"{org} 的应答签名无效", f"the answer of {org} is not validly signed", party=org)
+    return block(
+        "acknowledgement_invalid",
+        f"{org} 的应答签名无效",
+        f"the answer of {org} is not validly signed",
+        party=org,
+    )
 
 
-def ask_all(orgs: Iterable[str], ask: Callable[[str], dict[str, Any]]) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
+def ask_all(
+    orgs: Iterable[str], ask: Callable[[str], dict[str, Any]]
+) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
     """Ask several nodes at once: replies by organisation, and a finding for each that failed."""
     names = list(orgs)
 
@@ -116,7 +125,14 @@ def check_participants(ctx: CoordinatorContext, job: JobRow, contract: Contract)
     for party in contract.parties:
         found = known.get(party.org_id)
         if found is None or found.state != "admitted" or found.digest != party.application:
-            out.findings.append(block("not_admitted", f"{party.org_id} 未准入", f"{party.org_id} is not admitted", party=party.org_id))
+            out.findings.append(
+                block(
+                    "not_admitted",
+                    f"{party.org_id} 未准入",
+                    f"{party.org_id} is not admitted",
+                    party=party.org_id,
+                )
+            )
             continue
         if found.standing != "active":
             out.findings.append(
@@ -133,11 +149,18 @@ def check_participants(ctx: CoordinatorContext, job: JobRow, contract: Contract)
             )
         elif found.certificate is None or load_certificate(found.certificate).not_valid_after_utc < now():
             out.findings.append(
-                block("certificate_expired", f"{party.org_id} 的证书已过期", f"the certificate of {party.org_id} has expired", party=party.org_id)
+                block(
+                    "certificate_expired",
+                    f"{party.org_id} 的证书已过期",
+                    f"the certificate of {party.org_id} has expired",
+                    party=party.org_id,
+                )
             )
     out.findings += check_positions(contract, {org: r.application for org, r in known.items()})
     if not out.findings:
-        out.findings += ask_all(cast(contract), lambda org: dict(ctx.client.get(org, "/orders/ping", timeout_seconds=10)))[1]
+        out.findings += ask_all(
+            cast(contract), lambda org: dict(ctx.client.get(org, "/orders/ping", timeout_seconds=10))
+        )[1]
     return out
 
 
@@ -151,7 +174,15 @@ def check_contract(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> 
         own = session.exec(select(UseRow).where(UseRow.job_id == job.job_id)).first()
     if row.state != ContractState.ACTIVE:
         out.findings.append(
-            block("contract_not_active", f"合约状态为 {row.state}", f"the contract is {row.state}", seen=row.state, expected="active", mend_zh="恢复或续签合约", mend_en="resume or renew the contract")
+            block(
+                "contract_not_active",
+                f"合约状态为 {row.state}",
+                f"the contract is {row.state}",
+                seen=row.state,
+                expected="active",
+                mend_zh="恢复或续签合约",
+                mend_en="resume or renew the contract",
+            )
         )
     if not limits.valid_from <= moment <= limits.valid_until:
         out.findings.append(
@@ -205,7 +236,11 @@ def check_data_sources(ctx: CoordinatorContext, job: JobRow, contract: Contract)
         out.evidence += reply.get("evidence", [])
         out.findings += Verdict.model_validate(reply["verdict"]).findings
         if reply.get("commitment"):
-            out.inputs[org] = {"commitment": reply["commitment"], "rows": reply["rows"], "batches": reply["batches"]}
+            out.inputs[org] = {
+                "commitment": reply["commitment"],
+                "rows": reply["rows"],
+                "batches": reply["batches"],
+            }
     rows = sum(found["rows"] for found in out.inputs.values())
     if rows > contract.limits.max_rows:
         out.findings.append(
@@ -240,11 +275,19 @@ def consume_use(ctx: CoordinatorContext, session: Session, job: JobRow, contract
             mend_en="sign a new version with more uses",
         )
     rows = sum(found["rows"] for found in job.inputs.values())
-    session.add(UseRow(contract_id=contract.contract_id, job_id=job.job_id, commitment=commitment, rows=rows, at=now()))
+    session.add(
+        UseRow(
+            contract_id=contract.contract_id, job_id=job.job_id, commitment=commitment, rows=rows, at=now()
+        )
+    )
     ctx.record(
         session,
         "use_consumed",
-        {"use": used + 1, "of": contract.limits.max_uses, "inputs": {o: f["commitment"] for o, f in job.inputs.items()}},
+        {
+            "use": used + 1,
+            "of": contract.limits.max_uses,
+            "inputs": {o: f["commitment"] for o, f in job.inputs.items()},
+        },
         contract=contract.digest,
         job=job.job_id,
         attempt=job.attempt,
@@ -253,7 +296,9 @@ def consume_use(ctx: CoordinatorContext, session: Session, job: JobRow, contract
     return None
 
 
-def compute(ctx: CoordinatorContext, job: JobRow, contract: Contract, report: Callable[[int, str], None]) -> Outcome:
+def compute(
+    ctx: CoordinatorContext, job: JobRow, contract: Contract, report: Callable[[int, str], None]
+) -> Outcome:
     """The nodes run the component among themselves; both ends of every channel must agree (隐私计算)."""
     everybody = cast(contract)
     out = Outcome(parties=everybody)
@@ -281,7 +326,15 @@ def compute(ctx: CoordinatorContext, job: JobRow, contract: Contract, report: Ca
     replies, faults = ask_all(
         everybody,
         lambda org: send_order(
-            ctx, "compute", Stage.COMPUTE, job, contract, org, hellos=hellos, key_envelopes=envelopes.get(org, []), batches=batches
+            ctx,
+            "compute",
+            Stage.COMPUTE,
+            job,
+            contract,
+            org,
+            hellos=hellos,
+            key_envelopes=envelopes.get(org, []),
+            batches=batches,
         ),
     )
     for reply in replies.values():
@@ -297,14 +350,20 @@ def compute(ctx: CoordinatorContext, job: JobRow, contract: Contract, report: Ca
 
 
 def _await_workers(
-    ctx: CoordinatorContext, job: JobRow, everybody: list[str], out: Outcome, report: Callable[[int, str], None]
+    ctx: CoordinatorContext,
+    job: JobRow,
+    everybody: list[str],
+    out: Outcome,
+    report: Callable[[int, str], None],
 ) -> list[Finding]:
     """Poll until every worker has finished, one has failed, or the deadline passed."""
     deadline = time.monotonic() + ctx.settings.compute_deadline_seconds
     params: dict[str, str | int] = {"job": job.job_id, "attempt": job.attempt}
     last_evidence: dict[str, list[str]] = {}
     while time.monotonic() < deadline:
-        states, faults = ask_all(everybody, lambda org: dict(ctx.client.get(org, "/orders/status", params, timeout_seconds=20)))
+        states, faults = ask_all(
+            everybody, lambda org: dict(ctx.client.get(org, "/orders/status", params, timeout_seconds=20))
+        )
         for org, state in states.items():
             last_evidence[org] = state.get("evidence", [])
             if state["state"] in ("failed", "aborted"):
@@ -328,7 +387,14 @@ def _await_workers(
                 out.evidence += found
             return []
         time.sleep(0.2)
-    return [wait("compute_timeout", "计算超时", "the computation took too long", expected=f"{ctx.settings.compute_deadline_seconds:.0f} s")]
+    return [
+        wait(
+            "compute_timeout",
+            "计算超时",
+            "the computation took too long",
+            expected=f"{ctx.settings.compute_deadline_seconds:.0f} s",
+        )
+    ]
 
 
 def _abort(ctx: CoordinatorContext, job: JobRow, contract: Contract, everybody: list[str]) -> None:
@@ -369,7 +435,9 @@ def check_output(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> Ou
     """N0 and N2 check what they hold: sizes, recipient, form (输出校验). Nobody sees a status."""
     n0, _, n2 = contract.computation.compute_parties
     out = Outcome(parties=[n0, n2])
-    replies, out.findings = ask_all([n0, n2], lambda org: send_order(ctx, "check_output", Stage.CHECK_OUTPUT, job, contract, org))
+    replies, out.findings = ask_all(
+        [n0, n2], lambda org: send_order(ctx, "check_output", Stage.CHECK_OUTPUT, job, contract, org)
+    )
     for reply in replies.values():
         out.evidence += reply.get("evidence", [])
         out.findings += Verdict.model_validate(reply["verdict"]).findings
@@ -391,17 +459,35 @@ def release(ctx: CoordinatorContext, job: JobRow, contract: Contract, checked: s
         ).all()
     if any(not d.approved for d in decisions):
         refused = [d.org_id for d in decisions if not d.approved]
-        out.findings.append(block("release_refused", f"{'、'.join(refused)} 拒绝发布", f"{', '.join(refused)} refused the release", party=refused[0]))
+        out.findings.append(
+            block(
+                "release_refused",
+                f"{'、'.join(refused)} 拒绝发布",
+                f"{', '.join(refused)} refused the release",
+                party=refused[0],
+            )
+        )
         return out
     missing = sorted(reviewers - {d.org_id for d in decisions})
     if missing:
-        out.findings.append(wait("awaiting_review", f"等待 {'、'.join(missing)} 审核", f"waits for the review by {', '.join(missing)}", party=missing[0]))
+        out.findings.append(
+            wait(
+                "awaiting_review",
+                f"等待 {'、'.join(missing)} 审核",
+                f"waits for the review by {', '.join(missing)}",
+                party=missing[0],
+            )
+        )
         return out
     receipt = _await_receipt(ctx, checked)
     with ctx.session() as session:
         envelope = session.exec(select(JournalRow.envelope).where(JournalRow.envelope_id == checked)).first()
     if receipt is None or envelope is None:
-        out.findings.append(wait("ledger_late", "存证账本尚未收录输出校验", "the ledger has not included the output check yet"))
+        out.findings.append(
+            wait(
+                "ledger_late", "存证账本尚未收录输出校验", "the ledger has not included the output check yet"
+            )
+        )
         return out
     replies, out.findings = ask_all(
         [n0, n2],
@@ -432,7 +518,7 @@ def _await_receipt(ctx: CoordinatorContext, envelope_id: str, timeout_seconds: f
             if latest_checkpoint(connection) is not None:
                 receipt = inclusion_receipt(connection, envelope_id)
                 if receipt is not None:
-                    return receipt.to_bytes().decode("ascii")
+                    return receipt.to_bytes().decode()
         time.sleep(0.1)
     return None
 

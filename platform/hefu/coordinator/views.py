@@ -40,7 +40,11 @@ def participants(ctx: CoordinatorContext) -> list[dict[str, Any]]:
 def _participant(row: ApplicationRow) -> dict[str, Any]:
     application = read_application(row.envelope)
     reasons = Review.from_bytes(decode_envelope(row.review).payload).reasons if row.review else ""
-    until = load_certificate(row.certificate).not_valid_after_utc if row.certificate and row.state == "admitted" else None
+    until = (
+        load_certificate(row.certificate).not_valid_after_utc
+        if row.certificate and row.state == "admitted"
+        else None
+    )
     return {
         "org_id": row.org_id,
         "legal_name": application.legal_name,
@@ -76,7 +80,10 @@ def contract_summaries(ctx: CoordinatorContext, party: str) -> list[dict[str, An
 
 
 def _contract_summary(session: Session, row: ContractRow, contract: Contract) -> dict[str, Any]:
-    signed = {s.org_id for s in session.exec(select(ContractSignatureRow).where(ContractSignatureRow.digest == row.digest))}
+    signed = {
+        s.org_id
+        for s in session.exec(select(ContractSignatureRow).where(ContractSignatureRow.digest == row.digest))
+    }
     used = contracts.uses(session, row.contract_id)
     state = "exhausted" if row.state == "active" and used >= contract.limits.max_uses else row.state
     return {
@@ -90,7 +97,9 @@ def _contract_summary(session: Session, row: ContractRow, contract: Contract) ->
         "proposed_by": row.proposed_by,
         "proposed_at": row.proposed_at.isoformat(),
         "signing_deadline": contract.signing_deadline.isoformat(),
-        "waits_for": [p.org_id for p in contract.parties if p.org_id not in signed] if state == "signing" else [],
+        "waits_for": [p.org_id for p in contract.parties if p.org_id not in signed]
+        if state == "signing"
+        else [],
         "uses": used,
         "max_uses": contract.limits.max_uses,
         "valid_until": contract.limits.valid_until.isoformat(),
@@ -103,8 +112,14 @@ def contract_bundle(ctx: CoordinatorContext, digest: str, party: str) -> dict[st
         row, contract = contracts.load(session, digest)
         if party not in [p.org_id for p in contract.parties]:
             raise not_found("合约", "contract")
-        signatures = session.exec(select(ContractSignatureRow).where(ContractSignatureRow.digest == digest)).all()
-        notices = session.exec(select(ContractNoticeRow).where(ContractNoticeRow.digest == digest).order_by(col(ContractNoticeRow.id))).all()
+        signatures = session.exec(
+            select(ContractSignatureRow).where(ContractSignatureRow.digest == digest)
+        ).all()
+        notices = session.exec(
+            select(ContractNoticeRow)
+            .where(ContractNoticeRow.digest == digest)
+            .order_by(col(ContractNoticeRow.id))
+        ).all()
         return {
             "summary": _contract_summary(session, row, contract),
             "signatures": {s.org_id: _b64(s.envelope) for s in signatures},
@@ -113,14 +128,18 @@ def contract_bundle(ctx: CoordinatorContext, digest: str, party: str) -> dict[st
         }
 
 
-def job_summaries(ctx: CoordinatorContext, party: str, contract_id: str | None, limit: int) -> list[dict[str, Any]]:
+def job_summaries(
+    ctx: CoordinatorContext, party: str, contract_id: str | None, limit: int
+) -> list[dict[str, Any]]:
     """Jobs of contracts of which `party` is one, newest day first."""
     with ctx.session() as session:
         mine = _contracts_of(session, party)
         query = select(JobRow).where(col(JobRow.contract_digest).in_(mine))
         if contract_id is not None:
             query = query.where(JobRow.contract_id == contract_id)
-        rows = session.exec(query.order_by(col(JobRow.business_date).desc(), col(JobRow.revision).desc()).limit(limit)).all()
+        rows = session.exec(
+            query.order_by(col(JobRow.business_date).desc(), col(JobRow.revision).desc()).limit(limit)
+        ).all()
         return [job_summary(row) for row in rows]
 
 
@@ -136,7 +155,11 @@ def job_summary(job: JobRow) -> dict[str, Any]:
     """One job in short."""
     passed = STAGES.index(job.stage) if job.stage in list(STAGES) else 0
     inner = int(job.progress.get("percent", 0))
-    percent = 100 if job.state in (JobState.SUCCEEDED, JobState.SUPERSEDED) else int((passed + inner / 100) * 100 / len(STAGES))
+    percent = (
+        100
+        if job.state in (JobState.SUCCEEDED, JobState.SUPERSEDED)
+        else int((passed + inner / 100) * 100 / len(STAGES))
+    )
     return {
         "job_id": job.job_id,
         "contract_id": job.contract_id,
@@ -164,9 +187,15 @@ def job_view(ctx: CoordinatorContext, job_id: str, party: str) -> dict[str, Any]
         job = session.get(JobRow, job_id)
         if job is None or job.contract_digest not in _contracts_of(session, party):
             raise not_found(f"任务 {job_id}", f"job {job_id}")
-        rows = session.exec(select(StageRow).where(StageRow.job_id == job_id).order_by(col(StageRow.attempt))).all()
+        rows = session.exec(
+            select(StageRow).where(StageRow.job_id == job_id).order_by(col(StageRow.attempt))
+        ).all()
         contract = contracts.load(session, job.contract_digest)[1]
-        count = session.connection().execute(text("select count(*) from ledger.entry where job = :j"), {"j": job_id}).scalar()
+        count = (
+            session.connection()
+            .execute(text("select count(*) from ledger.entry where job = :j"), {"j": job_id})
+            .scalar()
+        )
     newest = {row.stage: row for row in rows}
     stages = []
     for stage in STAGES:
@@ -184,7 +213,7 @@ def job_view(ctx: CoordinatorContext, job_id: str, party: str) -> dict[str, Any]
             }
         )
     n0, n1, n2 = contract.computation.compute_parties
-    parties = {o: "data_provider" for o in contract.owners()} | {r: "result_consumer" for r in contract.recipients()}
+    parties = dict.fromkeys(contract.owners(), "data_provider") | dict.fromkeys(contract.recipients(), "result_consumer")
     for name, org in (("N0", n0), ("N1", n1), ("N2", n2)):
         parties[org] = f"{parties[org]}, {name}" if org in parties else name
     return {"summary": job_summary(job), "stages": stages, "parties": parties, "evidence": int(count or 0)}
@@ -196,7 +225,9 @@ def schedules(ctx: CoordinatorContext, party: str | None = None) -> list[dict[st
     with ctx.session() as session:
         for row in session.exec(select(ContractRow).where(ContractRow.state == "active")):
             contract = Contract.from_bytes(row.document)
-            if contract.schedule is None or (party is not None and party not in [p.org_id for p in contract.parties]):
+            if contract.schedule is None or (
+                party is not None and party not in [p.org_id for p in contract.parties]
+            ):
                 continue
             covered = session.exec(
                 select(JobRow)
@@ -216,7 +247,12 @@ def schedules(ctx: CoordinatorContext, party: str | None = None) -> list[dict[st
                     "window_minutes": contract.schedule.window_minutes,
                     "paused": row.paused,
                     "last_covered": covered.business_date.isoformat() if covered else None,
-                    "next_times": [t.isoformat() for t in next_runs(cron, contract.schedule.time_zone, contract.schedule.run_days, now(), 10)],
+                    "next_times": [
+                        t.isoformat()
+                        for t in next_runs(
+                            cron, contract.schedule.time_zone, contract.schedule.run_days, now(), 10
+                        )
+                    ],
                 }
             )
     return found

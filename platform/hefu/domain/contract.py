@@ -12,7 +12,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from hefu.domain.dataset import DataGrade, FieldType, IdentifierClass, LegalBasis, SensitiveCategory, SourceKind
+from hefu.domain.dataset import (
+    DataGrade,
+    FieldType,
+    IdentifierClass,
+    LegalBasis,
+    SensitiveCategory,
+    SourceKind,
+)
 from hefu.domain.document import Digest, Document, Key32, Name, OrgId, Text
 from hefu.domain.identity import Role
 
@@ -214,7 +221,11 @@ class Contract(Document):
             "computation.compute_parties": self.computation.compute_parties,
             "outputs.recipient": tuple(o.recipient for o in self.outputs),
             "outputs.reviewers": tuple(r for o in self.outputs for r in o.reviewers),
-            "duties": (self.duties.data_subject_contact, self.duties.incident_contact, self.duties.complaints_contact),
+            "duties": (
+                self.duties.data_subject_contact,
+                self.duties.incident_contact,
+                self.duties.complaints_contact,
+            ),
         }
         for clause, orgs in named.items():
             for org in orgs:
@@ -225,7 +236,9 @@ class Contract(Document):
         if self.limits.valid_until <= self.limits.valid_from:
             raise ValueError("limits.valid_until: must be after limits.valid_from")
         if (self.version == 1) != (self.previous is None):
-            raise ValueError("previous: version 1 has none, every later version names its predecessor's digest")
+            raise ValueError(
+                "previous: version 1 has none, every later version names its predecessor's digest"
+            )
         ids = [d.data_set_id for d in self.data_sets]
         if len(set(ids)) != len(ids):
             raise ValueError("data_sets: a data set stands twice")

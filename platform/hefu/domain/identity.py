@@ -34,9 +34,13 @@ def uscc_check_character(first17: str) -> str:
 
 def _check_uscc(code: str) -> str:
     if len(code) != 18 or any(c not in _USCC_ALPHABET for c in code):
-        raise ValueError("统一社会信用代码须为18位 / a unified social credit code has 18 characters, without I, O, S, V, Z")
+        raise ValueError(
+            "统一社会信用代码须为18位 / a unified social credit code has 18 characters, without I, O, S, V, Z"
+        )
     if uscc_check_character(code[:17]) != code[17]:
-        raise ValueError("统一社会信用代码校验位不符 / the unified social credit code's check character is wrong")
+        raise ValueError(
+            "统一社会信用代码校验位不符 / the unified social credit code's check character is wrong"
+        )
     return code
 
 

@@ -69,7 +69,7 @@ class Order(Document):
     stage: Stage
     business_date: Day
     recipient: OrgId
-    commitments: dict[OrgId, Digest] = {}
+    commitments: dict[OrgId, Digest] = Field(default_factory=dict)
     issued_at: AwareDatetime
     expires_at: AwareDatetime
 

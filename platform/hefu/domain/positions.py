@@ -31,8 +31,13 @@ def under_common_control(left: str, right: str, applications: Mapping[str, Appli
 def check_positions(contract: Contract, applications: Mapping[str, Application]) -> Iterable[Finding]:
     """Findings (all blocking) where the compute parties break the protocol's assumption."""
     n0, _, n2 = contract.computation.compute_parties
-    exposed = {**dict.fromkeys(contract.owners(), "data owner"), **dict.fromkeys(contract.recipients(), "recipient")}
-    pairs = [(n, other, role) for n in (n0, n2) for other, role in exposed.items()] + [(n0, n2, "other compute node")]
+    exposed = {
+        **dict.fromkeys(contract.owners(), "data owner"),
+        **dict.fromkeys(contract.recipients(), "recipient"),
+    }
+    pairs = [(n, other, role) for n in (n0, n2) for other, role in exposed.items()] + [
+        (n0, n2, "other compute node")
+    ]
     for node, other, role in pairs:
         if node == other:
             seen = f"{node} is also {role}"

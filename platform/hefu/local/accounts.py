@@ -14,14 +14,21 @@ from hefu.store.migrate import upgrade
 from hefu.store.node_tables import UserRow
 
 
-def add_account(database_url: str, username: str, display_name: str, password: str, roles: Sequence[str]) -> None:
+def add_account(
+    database_url: str, username: str, display_name: str, password: str, roles: Sequence[str]
+) -> None:
     """Add a person; one that is there already is left alone."""
     upgrade(database_url, "node")
     engine = open_engine(database_url, pool_size=1)
     try:
         with Session(engine) as session:
             if session.get(UserRow, username) is None:
-                new = NewUser(username=username, display_name=display_name, password=password, roles=[cast(UserRole, r) for r in roles])
+                new = NewUser(
+                    username=username,
+                    display_name=display_name,
+                    password=password,
+                    roles=[cast(UserRole, r) for r in roles],
+                )
                 create_user(session, new)
                 session.commit()
     finally:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from hefu.local.accounts import add_account
-from hefu.local.console_client import ConsoleClient
+from hefu.local.console_client import ConsoleClient, ConsoleError
 from hefu.local.organisations import IN_KIT, ORGANISATIONS
 from hefu.local.system import LocalSystem
 
@@ -18,7 +18,15 @@ _FIELDS: tuple[tuple[str, str, str, str, str, str, str], ...] = (
     ("serial", "text", "quasi", "none", "C1", "业务流水号", "serial number"),
     ("type", "text", "none", "none", "C1", "业务类型", "business type"),
     ("amount", "money", "none", "financial_account", "C2", "交易金额（元）", "amount in yuan"),
-    ("party_id", "text", "direct", "specific_identity", "C2", "当事人证件号码或组织机构代码", "ID number or organisation code"),
+    (
+        "party_id",
+        "text",
+        "direct",
+        "specific_identity",
+        "C2",
+        "当事人证件号码或组织机构代码",
+        "ID number or organisation code",
+    ),
     ("occurred_at", "datetime", "none", "none", "C1", "发生时间", "time of the transaction"),
 )
 
@@ -40,15 +48,29 @@ def add_sample_accounts(system: LocalSystem) -> None:
     """One account with every role at each organisation, and a second person (复核) beside it."""
     for org_id, account in system.accounts.items():
         url = system.node(org_id).database_url.read_text()
-        add_account(url, account["username"], f"{ORGANISATIONS[org_id].legal_name} 经办", account["password"], ["admin", "preparer", "approver"])
-        add_account(url, f"{org_id}-reviewer", f"{ORGANISATIONS[org_id].legal_name} 复核", account["reviewer"], ["approver", "viewer"])
+        add_account(
+            url,
+            account["username"],
+            f"{ORGANISATIONS[org_id].legal_name} 经办",
+            account["password"],
+            ["admin", "preparer", "approver"],
+        )
+        add_account(
+            url,
+            f"{org_id}-reviewer",
+            f"{ORGANISATIONS[org_id].legal_name} 复核",
+            account["reviewer"],
+            ["approver", "viewer"],
+        )
 
 
 def sign_in(system: LocalSystem, org_id: str) -> ConsoleClient:
     """The sample account of an organisation at its own node."""
     account = system.accounts[org_id]
     url = f"https://127.0.0.1:{system.port(f'node-{org_id}')}"
-    return ConsoleClient(org_id, url, system.node(org_id).certificate, account["username"], account["password"])
+    return ConsoleClient(
+        org_id, url, system.node(org_id).certificate, account["username"], account["password"]
+    )
 
 
 def admit_everybody(system: LocalSystem) -> None:
@@ -57,7 +79,10 @@ def admit_everybody(system: LocalSystem) -> None:
         await_true("applications", lambda: len(operator.get("/console/participants")) == len(ORGANISATIONS))
         for found in operator.get("/console/participants"):
             if found["state"] == "submitted" and found["org_id"] not in IN_KIT:
-                auditor.post(f"/console/participants/{found['application']}/review", {"approved": True, "reasons": "材料齐全，核验通过 / complete and verified"})
+                auditor.post(
+                    f"/console/participants/{found['application']}/review",
+                    {"approved": True, "reasons": "材料齐全，核验通过 / complete and verified"},
+                )
         # The operator last: until it is admitted itself, its own node has no certificate that others would take.
         for found in sorted(operator.get("/console/participants"), key=lambda p: p["org_id"] == "operator"):
             if found["state"] in ("approved", "submitted"):
@@ -87,7 +112,9 @@ def register_data_sets(system: LocalSystem) -> None:
                 {
                     "data_set_id": data_set_id,
                     "owner": org_id,
-                    "name": "业务记录 / business records" if org_id == "institution" else "资金流水 / fund flows",
+                    "name": "业务记录 / business records"
+                    if org_id == "institution"
+                    else "资金流水 / fund flows",
                     "kind": "business_records" if org_id == "institution" else "fund_flows",
                     "fields": [dict(zip(names, f, strict=True)) for f in _FIELDS],
                     "date_field": "occurred_at",
@@ -131,13 +158,24 @@ def sign_contract(system: LocalSystem, first_day: date) -> str:
             digest = str(regulator.post("/console/contracts", drafted["document"])["summary"]["digest"])
     for org_id in ORGANISATIONS:
         with sign_in(system, org_id) as client:
-            await_true(f"{org_id}: contract", lambda c=client: any(d["digest"] == digest for d in c.get("/console/contracts")))  # type: ignore[misc]  # bound now
+            await_true(f"{org_id}: contract", lambda c=client: _known(c, digest))  # type: ignore[misc]  # bound now
             if client.get(f"/console/contracts/{digest}")["can_sign"]:
                 client.post(f"/console/contracts/{digest}/sign")
     for org_id in ORGANISATIONS:
         with sign_in(system, org_id) as client:
             await_true(f"{org_id}: contract in force", lambda c=client: _in_force(c, digest))  # type: ignore[misc]  # bound now
     return digest
+
+
+def _known(client: ConsoleClient, digest: str) -> bool:
+    """Whether the organisation's own node has the contract yet."""
+    try:
+        client.get(f"/console/contracts/{digest}")
+    except ConsoleError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
 
 
 def _in_force(client: ConsoleClient, digest: str) -> bool:

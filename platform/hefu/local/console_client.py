@@ -18,7 +18,9 @@ class ConsoleError(Exception):
     def __init__(self, org_id: str, status: int, body: dict[str, Any]) -> None:
         message = body.get("message_en", body.get("detail", ""))
         mend = body.get("mend_en", "")
-        super().__init__(f"{org_id}: {status} {body.get('code', '')}: {message}" + (f" ({mend})" if mend else ""))
+        super().__init__(
+            f"{org_id}: {status} {body.get('code', '')}: {message}" + (f" ({mend})" if mend else "")
+        )
         self.status, self.body = status, body
 
 
@@ -29,7 +31,13 @@ class ConsoleClient:
         self.org_id = org_id
         pem = certificate.read_text()
         context = pinned_client_context(pem, pin_spki=spki_digest(load_certificate(pem)), org_id=org_id)
-        self._http = httpx.Client(base_url=url, verify=context, trust_env=False, timeout=300, limits=httpx.Limits(keepalive_expiry=2))
+        self._http = httpx.Client(
+            base_url=url,
+            verify=context,
+            trust_env=False,
+            timeout=300,
+            limits=httpx.Limits(keepalive_expiry=2),
+        )
         session = self.post("/console/login", {"username": username, "password": password})
         self._http.headers["Authorization"] = f"Bearer {session['token']}"
 

@@ -10,7 +10,6 @@ import signal
 import sys
 import tempfile
 import time
-
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -120,7 +119,13 @@ def _own_pids(system: LocalSystem) -> list[int]:
 
 
 def _reconcile(
-    system: LocalSystem, console: Console, *, rows: int, institution: Path | None, bank: Path | None, out: Path | None
+    system: LocalSystem,
+    console: Console,
+    *,
+    rows: int,
+    institution: Path | None,
+    bank: Path | None,
+    out: Path | None,
 ) -> Told:
     """Admission, contract, data, job, result."""
     yesterday = business_date(datetime.now(UTC)) - timedelta(days=1)
@@ -132,7 +137,9 @@ def _reconcile(
         days = _deliver_own(system, institution, bank)
     else:
         with tempfile.TemporaryDirectory(dir=system.directory) as folder:
-            sample = write_samples(Path(folder), rows=rows, days=[yesterday], seed=int(yesterday.strftime("%Y%m%d")))
+            sample = write_samples(
+                Path(folder), rows=rows, days=[yesterday], seed=int(yesterday.strftime("%Y%m%d"))
+            )
             for owner, file in sample.days[0].files.items():
                 _deliver(system, owner, file)
         days = [yesterday]
@@ -149,7 +156,12 @@ def _reconcile(
 
 
 def _request(day: date) -> dict[str, str]:
-    return {"contract_id": CONTRACT_ID, "first_day": day.isoformat(), "last_day": day.isoformat(), "reason": "demo"}
+    return {
+        "contract_id": CONTRACT_ID,
+        "first_day": day.isoformat(),
+        "last_day": day.isoformat(),
+        "reason": "demo",
+    }
 
 
 def _deliver(system: LocalSystem, owner: str, file: Path) -> list[dict[str, Any]]:
@@ -157,7 +169,9 @@ def _deliver(system: LocalSystem, owner: str, file: Path) -> list[dict[str, Any]
         arrived: list[dict[str, Any]] = client.upload(f"/console/data-sets/{DATA_SETS[owner]}/files", file)
     rejected = [a for a in arrived if a["state"] == "rejected"]
     if rejected:
-        raise DemoFailed(f"{owner}: {file.name}: 文件无法读取，请检查表头与编码 / the file can't be read: check header ({','.join(HEADER)}) and encoding")
+        raise DemoFailed(
+            f"{owner}: {file.name}: 文件无法读取，请检查表头与编码 / the file can't be read: check header ({','.join(HEADER)}) and encoding"
+        )
     return arrived
 
 
@@ -173,7 +187,9 @@ def _deliver_own(system: LocalSystem, institution: Path, bank: Path) -> list[dat
     days = sorted(arrived["institution"] | arrived["bank"])
     today = business_date(datetime.now(UTC))
     if days and days[-1] >= today:
-        raise DemoFailed(f"{days[-1]}: 该业务日期尚未结束，T+1 日方可对账 / that business date is not over; a day is reconciled from the next day on")
+        raise DemoFailed(
+            f"{days[-1]}: 该业务日期尚未结束，T+1 日方可对账 / that business date is not over; a day is reconciled from the next day on"
+        )
     days = days or [today - timedelta(days=1)]
     with tempfile.TemporaryDirectory(dir=system.directory) as folder:
         for owner, present in arrived.items():
@@ -196,7 +212,9 @@ def _follow(system: LocalSystem, client: ConsoleClient, job_id: str, seconds: fl
             return view
         stuck = state == JobState.WAITING and any(f["rule"] in _STOPS_AT_ONCE for f in findings)
         if state in FINAL_STATES or stuck:
-            said = "; ".join(f"{f['party']}: {f['message_zh']} / {f['message_en']} ({f['mend_en']})" for f in findings)
+            said = "; ".join(
+                f"{f['party']}: {f['message_zh']} / {f['message_en']} ({f['mend_en']})" for f in findings
+            )
             raise DemoFailed(f"{job_id} {state} @ {view['summary']['stage']}: {said}")
         system.supervisor.check()
         time.sleep(0.2)
@@ -256,7 +274,9 @@ def _verify_ledger(system: LocalSystem, console: Console) -> tuple[bool, int]:
         except LedgerError as error:
             console.print(f"[red]账本校验失败 / the ledger does not verify:[/red] {error}")
             return False, 0
-    console.print(f"账本完整 / ledger verified: {report.size} 条存证 entries, {report.signatures_checked} 个签名 signatures")
+    console.print(
+        f"账本完整 / ledger verified: {report.size} 条存证 entries, {report.signatures_checked} 个签名 signatures"
+    )
     return True, report.size
 
 
@@ -274,20 +294,46 @@ _STAGES = {
 def _print_job(console: Console, view: dict[str, Any]) -> None:
     summary = view["summary"]
     table = Table(title=f"{summary['job_id']}  T = {summary['business_date']}", title_justify="left")
-    for column, options in (("阶段 stage", {}), ("参与方 party", {}), ("结论 verdict", {}), ("秒 s", {"justify": "right"})):
+    for column, options in (
+        ("阶段 stage", {}),
+        ("参与方 party", {}),
+        ("结论 verdict", {}),
+        ("秒 s", {"justify": "right"}),
+    ):
         table.add_column(column, **options)  # type: ignore[arg-type]  # rich's own options
     for stage in view["stages"]:
-        verdict = "[green]通过 passed[/green]" if stage["state"] == "passed" else f"[yellow]{stage['state']}[/yellow]"
-        table.add_row(_STAGES[stage["stage"]], ", ".join(stage["parties"]), verdict, f"{stage['seconds'] or 0:.2f}")
+        verdict = (
+            "[green]通过 passed[/green]"
+            if stage["state"] == "passed"
+            else f"[yellow]{stage['state']}[/yellow]"
+        )
+        table.add_row(
+            _STAGES[stage["stage"]], ", ".join(stage["parties"]), verdict, f"{stage['seconds'] or 0:.2f}"
+        )
     console.print(table)
 
 
 def _print_accounts(system: LocalSystem, console: Console, total: float) -> None:
-    table = Table(title=f"控制台 console: http://127.0.0.1:{system.port('console')}   ({total:.1f} s)", title_justify="left")
-    for column in ("机构 organisation", "账号 account", "密码 password", "复核 second person", "密码 password"):
+    table = Table(
+        title=f"控制台 console: http://127.0.0.1:{system.port('console')}   ({total:.1f} s)",
+        title_justify="left",
+    )
+    for column in (
+        "机构 organisation",
+        "账号 account",
+        "密码 password",
+        "复核 second person",
+        "密码 password",
+    ):
         table.add_column(column)
     for org_id, account in system.accounts.items():
-        table.add_row(ORGANISATIONS[org_id].legal_name, account["username"], account["password"], f"{org_id}-reviewer", account["reviewer"])
+        table.add_row(
+            ORGANISATIONS[org_id].legal_name,
+            account["username"],
+            account["password"],
+            f"{org_id}-reviewer",
+            account["reviewer"],
+        )
     console.print(table)
     console.print("Ctrl-C 停止 to stop")
 
@@ -306,7 +352,9 @@ def _deliver_history(system: LocalSystem, console: Console) -> None:
                 for owner, file in day.files.items():
                     if owner not in day.late:
                         _deliver(system, owner, file)
-            regulator.post("/console/jobs", {**_request(days[0]), "last_day": days[-1].isoformat(), "reason": "backfill"})
+            regulator.post(
+                "/console/jobs", {**_request(days[0]), "last_day": days[-1].isoformat(), "reason": "backfill"}
+            )
             console.print(f"补跑 backfill: {days[0]} – {days[-1]}（{HISTORY_DAYS} 天 days）")
             late = [(owner, day.files[owner]) for day in sample.days for owner in day.late]
             time.sleep(20)
@@ -326,8 +374,11 @@ def backfill(directory: Path, party: str, contract: str, first: date, last: date
     """Start jobs in a running local system, in the name of a party's sample account."""
     system = LocalSystem(directory)
     with sign_in(system, party) as client:
-        body = {"contract_id": contract, "first_day": first.isoformat(), "last_day": last.isoformat(), "reason": "backfill"}
+        body = {
+            "contract_id": contract,
+            "first_day": first.isoformat(),
+            "last_day": last.isoformat(),
+            "reason": "backfill",
+        }
         answer: list[dict[str, Any]] = client.post("/console/jobs", body)
     return answer
-
-

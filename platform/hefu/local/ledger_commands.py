@@ -71,5 +71,3 @@ def registry(system: LocalSystem) -> Directory:
         return directory
     finally:
         engine.dispose()
-
-

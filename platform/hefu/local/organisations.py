@@ -5,14 +5,18 @@ from __future__ import annotations
 from hefu.domain.identity import Role, uscc_check_character
 from hefu.node.registry import Profile
 
-_SECURITY = "等保三级；密钥加密存储；节点目录隔离 / MLPS level 3; keys encrypted at rest; node confined to its folder"
+_SECURITY = (
+    "等保三级；密钥加密存储；节点目录隔离 / MLPS level 3; keys encrypted at rest; node confined to its folder"
+)
 
 
 def _code(first17: str) -> str:
     return first17 + uscc_check_character(first17)
 
 
-def _profile(zh: str, en: str, number: int, roles: tuple[Role, ...], qualification: tuple[str, str]) -> Profile:
+def _profile(
+    zh: str, en: str, number: int, roles: tuple[Role, ...], qualification: tuple[str, str]
+) -> Profile:
     return Profile(
         legal_name=zh,
         legal_name_en=en,

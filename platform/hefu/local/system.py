@@ -94,11 +94,18 @@ class LocalSystem:
             self._load_secrets()
             return
         self._secrets = {
-            "databases": {name: secrets.token_urlsafe(24) for name in ("coordinator", "prefect", *map(_database, ORGANISATIONS))},
+            "databases": {
+                name: secrets.token_urlsafe(24)
+                for name in ("coordinator", "prefect", *map(_database, ORGANISATIONS))
+            },
             "passphrases": {name: secrets.token_urlsafe(24) for name in ("coordinator", *ORGANISATIONS)},
             "prefect": "hefu:" + secrets.token_urlsafe(24),
             "accounts": {
-                org: {"username": org, "password": secrets.token_urlsafe(12), "reviewer": secrets.token_urlsafe(12)}
+                org: {
+                    "username": org,
+                    "password": secrets.token_urlsafe(12),
+                    "reviewer": secrets.token_urlsafe(12),
+                }
                 for org in ORGANISATIONS
             },
         }
@@ -146,7 +153,9 @@ class LocalSystem:
             CoordinatorSettings(port=port, operator=OPERATOR, ledger_origin="hefu.local/ledger"),
             url=f"https://127.0.0.1:{port}",
             database_url=self._url("coordinator"),
-            ledger_dsn=self.postgres.dsn("coordinator", "coordinator", self._secrets["databases"]["coordinator"]),
+            ledger_dsn=self.postgres.dsn(
+                "coordinator", "coordinator", self._secrets["databases"]["coordinator"]
+            ),
             passphrase=self._secrets["passphrases"]["coordinator"].encode(),
         )
 
@@ -169,7 +178,11 @@ class LocalSystem:
     def start(self, *, console: bool = True) -> None:
         """Start every process and wait until each answers."""
         self.initialise()
-        services = [self._prefect(), self._coordinator_service(), *(self.node_service(o) for o in ORGANISATIONS)]
+        services = [
+            self._prefect(),
+            self._coordinator_service(),
+            *(self.node_service(o) for o in ORGANISATIONS),
+        ]
         if console:
             services.append(self._console())
         for service in services:
@@ -211,13 +224,25 @@ class LocalSystem:
         environment = next(iter(entry_points(group="hefu.services", name="prefect-environment"))).load()
         home = self.directory / "prefect"
         home.mkdir(mode=0o700, exist_ok=True)
-        made: dict[str, str] = environment(home, self._url("prefect", "asyncpg"), self.port("prefect"), self._secrets["prefect"])
+        made: dict[str, str] = environment(
+            home, self._url("prefect", "asyncpg"), self.port("prefect"), self._secrets["prefect"]
+        )
         return made
 
     def _coordinator_service(self) -> Service:
         return self._service(
             "coordinator",
-            [sys.executable, "-m", "hefu.cli", "coordinator", "serve", "--dir", str(self.coordinator.root), "--passphrase-fd", "{fd:passphrase}"],
+            [
+                sys.executable,
+                "-m",
+                "hefu.cli",
+                "coordinator",
+                "serve",
+                "--dir",
+                str(self.coordinator.root),
+                "--passphrase-fd",
+                "{fd:passphrase}",
+            ],
             secrets={"passphrase": self._secrets["passphrases"]["coordinator"].encode()},
             ready=ready_at(f"https://127.0.0.1:{self.port('coordinator')}/healthz"),
             ready_seconds=90.0,
@@ -228,7 +253,17 @@ class LocalSystem:
         root = self.node(org_id).root
         scratch = root / "tmp"
         scratch.mkdir(mode=0o700, exist_ok=True)
-        serve = [sys.executable, "-m", "hefu.cli", "node", "serve", "--dir", str(root), "--passphrase-fd", "{fd:passphrase}"]
+        serve = [
+            sys.executable,
+            "-m",
+            "hefu.cli",
+            "node",
+            "serve",
+            "--dir",
+            str(root),
+            "--passphrase-fd",
+            "{fd:passphrase}",
+        ]
         return self._service(
             f"node-{org_id}",
             confined_command(serve, [root]),
@@ -240,7 +275,9 @@ class LocalSystem:
         )
 
     def _runner(self) -> Service:
-        return self._service("runner", [sys.executable, "-m", "hefu.cli", "flows", "serve"], env=self.runner_environment())
+        return self._service(
+            "runner", [sys.executable, "-m", "hefu.cli", "flows", "serve"], env=self.runner_environment()
+        )
 
     def runner_environment(self) -> dict[str, str]:
         """What the flow runner needs: Prefect's address, the coordinator's certificate and token file."""

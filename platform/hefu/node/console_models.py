@@ -111,7 +111,17 @@ class Note(Shape):
 class Todo(Shape):
     """Something that waits for the signed-in user."""
 
-    kind: Literal["sign_contract", "review_application", "admit", "open_result", "alarm", "inquiry", "case", "late_data", "record"]
+    kind: Literal[
+        "sign_contract",
+        "review_application",
+        "admit",
+        "open_result",
+        "alarm",
+        "inquiry",
+        "case",
+        "late_data",
+        "record",
+    ]
     title_zh: str
     title_en: str
     page: str

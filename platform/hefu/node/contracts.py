@@ -12,14 +12,28 @@ from sqlmodel import Session, col, select
 
 from hefu.components.registry import code_digest
 from hefu.components.steps import check_step
-from hefu.domain.contract import CONTRACT_TYPE, NOTICE_TYPE, Contract, ContractNotice, ContractState, NoticeKind
+from hefu.domain.contract import (
+    CONTRACT_TYPE,
+    NOTICE_TYPE,
+    Contract,
+    ContractNotice,
+    ContractState,
+    NoticeKind,
+)
 from hefu.domain.errors import DocumentInvalid
 from hefu.keys.public import load_public_ed25519
 from hefu.node import registry
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.store.base import now
 from hefu.store.node_tables import ContractNoticeRow, ContractRow, ContractSignatureRow
-from hefu.store.signed import decode_envelope, encode_envelope, read_application, read_signed, read_unverified, sign_document
+from hefu.store.signed import (
+    decode_envelope,
+    encode_envelope,
+    read_application,
+    read_signed,
+    read_unverified,
+    sign_document,
+)
 from hefu.wire.refusal import Refusal, not_found
 
 
@@ -28,7 +42,10 @@ def verify_parties(ctx: NodeContext, contract: Contract) -> dict[str, str]:
 
     raises  Refusal, DocumentInvalid naming the party
     """
-    if contract.platform.coordinator_key != ctx.kit.coordinator_key or contract.platform.ledger_vkey != ctx.kit.ledger_vkey:
+    if (
+        contract.platform.coordinator_key != ctx.kit.coordinator_key
+        or contract.platform.ledger_vkey != ctx.kit.ledger_vkey
+    ):
         raise Refusal(
             422,
             "platform_mismatch",
@@ -36,17 +53,31 @@ def verify_parties(ctx: NodeContext, contract: Contract) -> dict[str, str]:
             "the contract's coordinator or ledger key is not that of the start-up kit",
             party=contract.platform.operator,
         )
-    entries = {e["org_id"]: e for e in ctx.client.get(COORDINATOR, "/api/participants") if e["state"] == "admitted"}
+    entries = {
+        e["org_id"]: e for e in ctx.client.get(COORDINATOR, "/api/participants") if e["state"] == "admitted"
+    }
     operator = contract.party(contract.platform.operator)
     found: dict[str, str] = {}
     for party in contract.parties:
         entry = entries.get(party.org_id)
         if entry is None:
-            raise Refusal(422, "not_admitted", f"{party.org_id} 未准入", f"{party.org_id} is not admitted", party=party.org_id)
+            raise Refusal(
+                422,
+                "not_admitted",
+                f"{party.org_id} 未准入",
+                f"{party.org_id} is not admitted",
+                party=party.org_id,
+            )
         application = registry.verify_admission(ctx, entry, operator.identity_key)
         pinned = ctx.kit.applications.get(party.org_id)
         if pinned is not None and read_application(pinned).digest != party.application:
-            raise Refusal(422, "pin_mismatch", f"{party.org_id} 的密钥与启动包不符", f"the keys of {party.org_id} are not those of the start-up kit", party=party.org_id)
+            raise Refusal(
+                422,
+                "pin_mismatch",
+                f"{party.org_id} 的密钥与启动包不符",
+                f"the keys of {party.org_id} are not those of the start-up kit",
+                party=party.org_id,
+            )
         keys = application.keys
         if (party.application, party.identity_key, party.sealing_key, party.tls_spki) != (
             application.digest,
@@ -97,10 +128,19 @@ def _sign(ctx: NodeContext, contract: Contract, user: str, *, proposing: bool) -
     envelope = sign_document(contract, CONTRACT_TYPE, ctx.keys.identity)
     with ctx.session() as session:
         if session.get(ContractSignatureRow, (contract.digest, ctx.org_id)) is None:
-            session.add(ContractSignatureRow(digest=contract.digest, org_id=ctx.org_id, envelope=envelope.to_bytes(), at=now()))
+            session.add(
+                ContractSignatureRow(
+                    digest=contract.digest, org_id=ctx.org_id, envelope=envelope.to_bytes(), at=now()
+                )
+            )
             for application in applications.values():
                 ctx.directory.pin(session, decode_envelope(application), contract.digest)
-            ctx.record(session, "contract_signed", {"by": user, "version": contract.version}, contract=contract.digest)
+            ctx.record(
+                session,
+                "contract_signed",
+                {"by": user, "version": contract.version},
+                contract=contract.digest,
+            )
             session.commit()
     ctx.directory.load()
     path = "/api/contracts" if proposing else f"/api/contracts/{contract.digest}/signatures"
@@ -113,7 +153,12 @@ def give_notice(ctx: NodeContext, digest: str, kind: NoticeKind, reason: str, us
     """Refuse, suspend, resume or terminate; told to every party directly. Answers whom it reached."""
     contract = stored(ctx, digest)[1]
     notice = ContractNotice(
-        contract=digest, contract_id=contract.contract_id, kind=kind, org_id=ctx.org_id, reason=reason, issued_at=now()
+        contract=digest,
+        contract_id=contract.contract_id,
+        kind=kind,
+        org_id=ctx.org_id,
+        reason=reason,
+        issued_at=now(),
     )
     envelope = encode_envelope(sign_document(notice, NOTICE_TYPE, ctx.keys.identity))
     take_notice(ctx, envelope, by=user)
@@ -136,33 +181,62 @@ def take_notice(ctx: NodeContext, envelope: str, *, by: str = "") -> None:
     contract = stored(ctx, claimed.contract)[1]
     party = contract.party(claimed.org_id) if claimed.org_id in [p.org_id for p in contract.parties] else None
     if party is None:
-        raise Refusal(403, "not_a_party", "通知方不是合约参与方", "the notice is not from a party of the contract", party=claimed.org_id)
+        raise Refusal(
+            403,
+            "not_a_party",
+            "通知方不是合约参与方",
+            "the notice is not from a party of the contract",
+            party=claimed.org_id,
+        )
     notice = read_signed(envelope, ContractNotice, NOTICE_TYPE, load_public_ed25519(party.identity_key))
     raw = decode_envelope(envelope).to_bytes()
     with ctx.session() as session:
-        if session.exec(select(ContractNoticeRow).where(ContractNoticeRow.envelope == raw)).first() is not None:
+        if (
+            session.exec(select(ContractNoticeRow).where(ContractNoticeRow.envelope == raw)).first()
+            is not None
+        ):
             return
         session.add(
-            ContractNoticeRow(digest=notice.contract, org_id=notice.org_id, kind=notice.kind.value, reason=notice.reason, envelope=raw, at=now())
+            ContractNoticeRow(
+                digest=notice.contract,
+                org_id=notice.org_id,
+                kind=notice.kind.value,
+                reason=notice.reason,
+                envelope=raw,
+                at=now(),
+            )
         )
         session.flush()
         row = session.get_one(ContractRow, notice.contract)
         row.state = state_of(session, contract).value
         session.add(row)
         kind = "contract_notice_given" if notice.org_id == ctx.org_id else "contract_notice_received"
-        ctx.record(session, kind, {"kind": notice.kind.value, "from": notice.org_id, "by": by, "notice": notice.digest}, contract=notice.contract)
+        ctx.record(
+            session,
+            kind,
+            {"kind": notice.kind.value, "from": notice.org_id, "by": by, "notice": notice.digest},
+            contract=notice.contract,
+        )
         session.commit()
 
 
 def sync(ctx: NodeContext) -> None:
     """Take contracts, signatures and notices that concern this node from the coordinator, verifying each."""
     with ctx.session() as session:
-        settled = {r.digest for r in session.exec(select(ContractRow)) if r.state not in (ContractState.SIGNING, ContractState.ACTIVE, ContractState.SUSPENDED)}
+        settled = {
+            r.digest
+            for r in session.exec(select(ContractRow))
+            if r.state not in (ContractState.SIGNING, ContractState.ACTIVE, ContractState.SUSPENDED)
+        }
         counts = {r.digest: r.state for r in session.exec(select(ContractRow))}
     for summary in ctx.client.get(COORDINATOR, "/api/contracts"):
         digest = str(summary["digest"])
         known = counts.get(digest)
-        if digest in settled or known == summary["state"] or (known == ContractState.ACTIVE and summary["state"] == "exhausted"):
+        if (
+            digest in settled
+            or known == summary["state"]
+            or (known == ContractState.ACTIVE and summary["state"] == "exhausted")
+        ):
             continue
         take_bundle(ctx, digest, ctx.client.get(COORDINATOR, f"/api/contracts/{digest}"))
 
@@ -179,7 +253,9 @@ def take_bundle(ctx: NodeContext, digest: str, bundle: dict[str, Any]) -> None:
         if claimed.digest != digest or org_id not in [p.org_id for p in claimed.parties]:
             continue
         try:
-            read_signed(encoded, Contract, CONTRACT_TYPE, load_public_ed25519(claimed.party(org_id).identity_key))
+            read_signed(
+                encoded, Contract, CONTRACT_TYPE, load_public_ed25519(claimed.party(org_id).identity_key)
+            )
         except DocumentInvalid:
             continue
         contract, verified[org_id] = claimed, decode_envelope(encoded).to_bytes()
@@ -209,10 +285,17 @@ def take_bundle(ctx: NodeContext, digest: str, bundle: dict[str, Any]) -> None:
 
 def state_of(session: Session, contract: Contract) -> ContractState:
     """This node's own view, from the signatures and notices that it has verified."""
-    signed = {s.org_id for s in session.exec(select(ContractSignatureRow).where(ContractSignatureRow.digest == contract.digest))}
+    signed = {
+        s.org_id
+        for s in session.exec(
+            select(ContractSignatureRow).where(ContractSignatureRow.digest == contract.digest)
+        )
+    }
     suspended: dict[str, bool] = {}
     for notice in session.exec(
-        select(ContractNoticeRow).where(ContractNoticeRow.digest == contract.digest).order_by(col(ContractNoticeRow.id))
+        select(ContractNoticeRow)
+        .where(ContractNoticeRow.digest == contract.digest)
+        .order_by(col(ContractNoticeRow.id))
     ):
         match NoticeKind(notice.kind):
             case NoticeKind.TERMINATE:
@@ -246,20 +329,45 @@ def in_force(ctx: NodeContext, session: Session, digest: str) -> Contract:
     """
     row = session.get(ContractRow, digest)
     if row is None:
-        raise Refusal(403, "contract_unknown", "本节点没有该合约", "this node does not have that contract", party=ctx.org_id)
+        raise Refusal(
+            403,
+            "contract_unknown",
+            "本节点没有该合约",
+            "this node does not have that contract",
+            party=ctx.org_id,
+        )
     contract = Contract.from_bytes(row.document)
     for party in contract.parties:
         signature = session.get(ContractSignatureRow, (digest, party.org_id))
         if signature is None:
-            raise Refusal(403, "contract_not_signed", f"{party.org_id} 未签署合约", f"{party.org_id} has not signed the contract", party=party.org_id)
-        signed = read_signed(signature.envelope, Contract, CONTRACT_TYPE, load_public_ed25519(party.identity_key))
+            raise Refusal(
+                403,
+                "contract_not_signed",
+                f"{party.org_id} 未签署合约",
+                f"{party.org_id} has not signed the contract",
+                party=party.org_id,
+            )
+        signed = read_signed(
+            signature.envelope, Contract, CONTRACT_TYPE, load_public_ed25519(party.identity_key)
+        )
         if signed.digest != digest:
-            raise Refusal(403, "contract_altered", "合约签署后被改动", "the contract was altered after it was signed", party=party.org_id)
+            raise Refusal(
+                403,
+                "contract_altered",
+                "合约签署后被改动",
+                "the contract was altered after it was signed",
+                party=party.org_id,
+            )
     state = state_of(session, contract)
     moment = now()
     if state is not ContractState.ACTIVE:
         raise Refusal(
-            403, "contract_not_active", f"合约状态为 {state.value}", f"the contract is {state.value}", party=ctx.org_id, limit=state.value
+            403,
+            "contract_not_active",
+            f"合约状态为 {state.value}",
+            f"the contract is {state.value}",
+            party=ctx.org_id,
+            limit=state.value,
         )
     if not contract.limits.valid_from <= moment <= contract.limits.valid_until:
         raise Refusal(
@@ -303,7 +411,9 @@ def _keep(ctx: NodeContext, contract: Contract, *, proposed_by: str) -> None:
 
 def _supersede(session: Session, contract: Contract) -> None:
     for old in session.exec(
-        select(ContractRow).where(ContractRow.contract_id == contract.contract_id, ContractRow.version < contract.version)
+        select(ContractRow).where(
+            ContractRow.contract_id == contract.contract_id, ContractRow.version < contract.version
+        )
     ):
         if old.state in (ContractState.ACTIVE, ContractState.SUSPENDED, ContractState.SIGNING):
             old.state = ContractState.SUPERSEDED.value

@@ -56,7 +56,10 @@ class Directory:
                     )
             session.commit()
             with self._lock:
-                self._peers = {row.org_id: (row, read_application(row.application)) for row in session.exec(select(PeerRow))}
+                self._peers = {
+                    row.org_id: (row, read_application(row.application))
+                    for row in session.exec(select(PeerRow))
+                }
                 session.expunge_all()
 
     def pin(self, session: Session, application: Envelope, learnt_from: str) -> None:
@@ -66,7 +69,11 @@ class Directory:
             org_id=parsed.org_id, application_digest="", application=b"", learnt_from=learnt_from
         )
         if row.application_digest != parsed.digest:
-            row.application_digest, row.application, row.certificate = parsed.digest, application.to_bytes(), None
+            row.application_digest, row.application, row.certificate = (
+                parsed.digest,
+                application.to_bytes(),
+                None,
+            )
             row.learnt_from = learnt_from
         session.add(row)
 
@@ -91,7 +98,9 @@ class Directory:
         with self._lock:
             known = self._peers.get(org_id)
         if known is None:
-            raise UnknownPeer(f"{org_id}: 未在本机构签署的合约或启动包中 / not in a contract that this node signed, nor in its start-up kit")
+            raise UnknownPeer(
+                f"{org_id}: 未在本机构签署的合约或启动包中 / not in a contract that this node signed, nor in its start-up kit"
+            )
         return known[1]
 
     def identity_key(self, org_id: str) -> Ed25519PublicKey:

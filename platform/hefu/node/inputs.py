@@ -74,12 +74,19 @@ def _join(parts: Sequence[OwnerRows], transit: Sequence[bool]) -> OwnerRows:
         side=parts[0].side,
         batch=parts[0].batch,
         institution=np.concatenate([p.institution for p in parts]),
-        key_offsets=np.concatenate([np.zeros(1, dtype=np.int64), *(p.key_offsets[1:] + s for p, s in zip(parts, sizes, strict=False))]),
+        key_offsets=np.concatenate(
+            [
+                np.zeros(1, dtype=np.int64),
+                *(p.key_offsets[1:] + s for p, s in zip(parts, sizes, strict=False)),
+            ]
+        ),
         key_data=np.concatenate([p.key_data for p in parts]),
         occurrence=np.zeros(sum(len(p) for p in parts), dtype=np.uint32),
         amount_cents=np.concatenate([p.amount_cents for p in parts]),
         row=np.concatenate([p.row + np.uint64(number << 32) for number, p in enumerate(parts)]),
-        transit=np.concatenate([np.full(len(p), flag, dtype=np.bool_) for p, flag in zip(parts, transit, strict=True)]),
+        transit=np.concatenate(
+            [np.full(len(p), flag, dtype=np.bool_) for p, flag in zip(parts, transit, strict=True)]
+        ),
     )
     return replace(joined, occurrence=_occurrences(joined))
 
@@ -90,7 +97,14 @@ def _occurrences(rows: OwnerRows) -> np.ndarray:
 
     plain = {int(i): bytes(32) for i in np.unique(rows.institution)}
     ids = np.empty((len(rows), 2), dtype=np.uint64)
-    tokens(rows.key_offsets, rows.key_data, np.zeros(len(rows), dtype=np.uint32), rows.institution, plain, out=ids)
+    tokens(
+        rows.key_offsets,
+        rows.key_data,
+        np.zeros(len(rows), dtype=np.uint32),
+        rows.institution,
+        plain,
+        out=ids,
+    )
     order = np.lexsort((rows.row, rows.amount_cents, rows.institution, ids[:, 1], ids[:, 0]))
     group = np.stack((ids[order, 0], ids[order, 1], rows.institution[order].astype(np.uint64)), axis=1)
     starts = np.ones(len(rows), dtype=np.bool_)
@@ -124,4 +138,6 @@ def load_rows(path: Path) -> OwnerRows:
     with np.load(path, allow_pickle=False) as kept:
         owner, side, batch = (str(v) for v in kept["head"])
         names = ("institution", "key_offsets", "key_data", "occurrence", "amount_cents", "row", "transit")
-        return OwnerRows(owner, "institution" if side == "institution" else "bank", int(batch), *(kept[n] for n in names))
+        return OwnerRows(
+            owner, "institution" if side == "institution" else "bank", int(batch), *(kept[n] for n in names)
+        )

@@ -8,30 +8,26 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from hefu.domain.contract import Contract
-from hefu.node import cases, preferences
+from hefu.node import cases
 from hefu.node.console_models import InquiryRequest, InquiryView
 from hefu.node.context import NodeContext
-from hefu.node.directory import UnknownPeer
+from hefu.node.peer_outbox import put, send_pending
 from hefu.node.refusals import conflict, not_found, refuse
 from hefu.node.supervision import check_owner, contract_of_result, job_asked_about, overdue
 from hefu.store.base import now
 from hefu.store.node_tables import ContractRow, InquiryRow, JobRow, ResultRow
-from hefu.wire.errors import PeerRefused, WireError
 
 log = logging.getLogger("hefu.supervision")
 
 INQUIRY_PATH, REPLY_PATH = "/peer/inquiries", "/peer/inquiry-replies"
-_OUTBOX = "inquiry_outbox"
-_sending = threading.Lock()
 
 
 class InquiryMessage(BaseModel):
@@ -87,7 +83,7 @@ def send(ctx: NodeContext, request: InquiryRequest) -> InquiryView:
             due_at=now() + timedelta(days=request.due_days),
         )
         session.add(row)
-        _put(session, request.org_id, INQUIRY_PATH, _message(row, result.contract))
+        put(session, request.org_id, INQUIRY_PATH, _message(row, result.contract))
         ctx.record(session, "inquiry_sent", {"inquiry": row.inquiry_id})
         session.commit()
     send_pending(ctx)
@@ -115,7 +111,7 @@ def reply(ctx: NodeContext, inquiry_id: str, words: str) -> InquiryView:
             raise not_found("任务", "job", row.job)
         message = ReplyMessage(inquiry_id=inquiry_id, reply=words, replied_at=row.replied_at)
         contract = Contract.from_bytes(session.get_one(ContractRow, part.contract).document)
-        _put(session, contract.recipients()[0], REPLY_PATH, message)
+        put(session, contract.recipients()[0], REPLY_PATH, message)
         ctx.record(session, "inquiry_replied", {"inquiry": inquiry_id})
         session.commit()
     send_pending(ctx)
@@ -133,7 +129,7 @@ def close(ctx: NodeContext, inquiry_id: str, note: str) -> InquiryView:
         row.state, row.closed_at, row.closing_note = "closed", now(), note
         session.add(row)
         contract = session.get_one(ResultRow, row.job).contract
-        _put(session, row.org_id, INQUIRY_PATH, _message(row, contract))
+        put(session, row.org_id, INQUIRY_PATH, _message(row, contract))
         ctx.record(session, "inquiry_closed", {"inquiry": inquiry_id})
         session.commit()
     send_pending(ctx)
@@ -205,39 +201,6 @@ def take_reply(ctx: NodeContext, sender: str, message: ReplyMessage) -> None:
         session.commit()
 
 
-def send_pending(ctx: NodeContext) -> int:
-    """Send what waits in the outbox, in order for each recipient; a refused message is dropped and logged. Answers how many left."""
-    with _sending:
-        with ctx.session() as session:
-            waiting: list[dict[str, Any]] = preferences.read(session, _OUTBOX).get("messages", [])
-        done, silent = set(), set()
-        for message in waiting:
-            recipient = message["recipient"]
-            if recipient in silent:
-                continue
-            try:
-                ctx.client.post(recipient, message["path"], message["body"])
-            except PeerRefused as error:
-                if error.status >= 500:
-                    silent.add(recipient)
-                    continue
-                log.error("%s refuses %s: %s", recipient, message["path"], error)
-            except (WireError, UnknownPeer) as error:
-                log.warning("a message to %s waits: %s", recipient, error)
-                silent.add(recipient)
-                continue
-            done.add(message["id"])
-        if done:
-            with ctx.session() as session:
-                _lock_outbox(session)
-                left = [
-                    m for m in preferences.read(session, _OUTBOX).get("messages", []) if m["id"] not in done
-                ]
-                preferences.write(session, _OUTBOX, {"messages": left})
-                session.commit()
-        return len(done)
-
-
 def inquiry_view(row: InquiryRow) -> InquiryView:
     """An inquiry as it is shown."""
     return InquiryView(
@@ -270,22 +233,6 @@ def _message(row: InquiryRow, contract: str) -> InquiryMessage:
         state="closed" if row.state == "closed" else "sent",
         closing_note=row.closing_note,
     )
-
-
-def _put(session: Session, recipient: str, path: str, body: BaseModel) -> None:
-    _lock_outbox(session)
-    waiting = preferences.read(session, _OUTBOX).get("messages", [])
-    message = {
-        "id": secrets.token_hex(8),
-        "recipient": recipient,
-        "path": path,
-        "body": body.model_dump(mode="json"),
-    }
-    preferences.write(session, _OUTBOX, {"messages": [*waiting, message]})
-
-
-def _lock_outbox(session: Session) -> None:
-    session.connection().execute(text("select pg_advisory_xact_lock(hashtext('hefu.inquiry_outbox'))"))
 
 
 def _locked(session: Session, inquiry_id: str) -> InquiryRow:

@@ -82,11 +82,20 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
         "evidence": evidence_of(ctx, order.job, order.attempt),
         "rows": kept.get("rows", 0),
         "commitment": kept.get("commitment") if verdict.passed else None,
-        "batches": [{"owner": ctx.org_id, "side": side, "batch": owners.index(ctx.org_id), "rows": kept.get("rows", 0)}],
+        "batches": [
+            {
+                "owner": ctx.org_id,
+                "side": side,
+                "batch": owners.index(ctx.org_id),
+                "rows": kept.get("rows", 0),
+            }
+        ],
     }
 
 
-def _parts(ctx: NodeContext, data_set_id: str, day: date, window_days: int) -> tuple[list[dict[str, str]], str]:
+def _parts(
+    ctx: NodeContext, data_set_id: str, day: date, window_days: int
+) -> tuple[list[dict[str, str]], str]:
     """The standing file of the day, and of each day around it; with a digest of them all."""
     parts: list[dict[str, str]] = []
     with ctx.session() as session:
@@ -187,7 +196,10 @@ def _prepare(
                 mend_en="free some space; the job tries again by itself",
             )
         ]
-    kept = {k: report[k] for k in ("rows", "own_rows", "rejected", "commitment")} | {"fingerprint": fingerprint, "salt": salt}
+    kept = {k: report[k] for k in ("rows", "own_rows", "rejected", "commitment")} | {
+        "fingerprint": fingerprint,
+        "salt": salt,
+    }
     with ctx.session() as session:
         row = _job_row(session, order, contract)
         row.input, row.updated_at = {**row.input, **kept}, now()
@@ -231,14 +243,31 @@ def check_output(ctx: NodeContext, order: Order, contract: Contract) -> dict[str
         row = session.get(JobRow, (order.job, order.attempt))
     digest = row.half_digest if row is not None else None
     if row is None or row.half_path is None or digest is None or not Path(row.half_path).exists():
-        findings.append(_output_finding(ctx, "half_missing", "未持有该次计算的结果分片", "holds no half of this attempt's result"))
+        findings.append(
+            _output_finding(
+                ctx, "half_missing", "未持有该次计算的结果分片", "holds no half of this attempt's result"
+            )
+        )
     elif hashlib.sha256(Path(row.half_path).read_bytes()).hexdigest() != digest:
-        findings.append(_output_finding(ctx, "half_altered", "结果分片已被改动", "the half was altered after it was sealed"))
+        findings.append(
+            _output_finding(
+                ctx, "half_altered", "结果分片已被改动", "the half was altered after it was sealed"
+            )
+        )
     if len(contract.recipients()) != 1:
-        findings.append(_output_finding(ctx, "recipients", "结果接收方与组件不符", "this component serves exactly one recipient"))
+        findings.append(
+            _output_finding(
+                ctx, "recipients", "结果接收方与组件不符", "this component serves exactly one recipient"
+            )
+        )
     verdict = judge(Stage.CHECK_OUTPUT.value, findings)
     with ctx.session() as session:
-        body = {"passed": verdict.passed, "half": digest, "recipient": contract.recipients()[0], "rules": [f.rule for f in findings]}
+        body = {
+            "passed": verdict.passed,
+            "half": digest,
+            "recipient": contract.recipients()[0],
+            "rules": [f.rule for f in findings],
+        }
         ctx.record(session, "output_checked", body, **_where(order))
         session.commit()
     return {
@@ -249,10 +278,18 @@ def check_output(ctx: NodeContext, order: Order, contract: Contract) -> dict[str
 
 
 def _output_finding(ctx: NodeContext, rule: str, zh: str, en: str) -> Finding:
-    return Finding(rule=rule, severity=Severity.BLOCK, party=ctx.org_id, message_zh=f"{ctx.org_id} {zh}", message_en=f"{ctx.org_id} {en}")
+    return Finding(
+        rule=rule,
+        severity=Severity.BLOCK,
+        party=ctx.org_id,
+        message_zh=f"{ctx.org_id} {zh}",
+        message_en=f"{ctx.org_id} {en}",
+    )
 
 
-def release(ctx: NodeContext, order: Order, contract: Contract, decisions: list[str], receipt: str, checked: str) -> dict[str, Any]:
+def release(
+    ctx: NodeContext, order: Order, contract: Contract, decisions: list[str], receipt: str, checked: str
+) -> dict[str, Any]:
     """Verify the release for ourselves, then send the sealed half to its recipient. (结果发布)
 
     Verified: the signed decisions of every reviewer whom the contract names; that the ledger, under the key that the
@@ -261,17 +298,28 @@ def release(ctx: NodeContext, order: Order, contract: Contract, decisions: list[
     with ctx.session() as session:
         row = session.get(JobRow, (order.job, order.attempt))
     if row is None or row.half_path is None or row.half_digest is None:
-        raise Refusal(409, "half_missing", "未持有结果分片", "holds no half", party=ctx.org_id, stage="release")
+        raise Refusal(
+            409, "half_missing", "未持有结果分片", "holds no half", party=ctx.org_id, stage="release"
+        )
     _verify_decisions(ctx, order, contract, decisions)
     _verify_checkpoint(ctx, order, contract, row.half_digest, receipt, checked)
     sealed = Path(row.half_path).read_bytes() if Path(row.half_path).exists() else b""
     if hashlib.sha256(sealed).hexdigest() != row.half_digest:
-        raise Refusal(409, "half_altered", "结果分片已被改动或删除", "the half was altered or deleted", party=ctx.org_id, stage="release")
+        raise Refusal(
+            409,
+            "half_altered",
+            "结果分片已被改动或删除",
+            "the half was altered or deleted",
+            party=ctx.org_id,
+            stage="release",
+        )
     recipient = contract.recipients()[0]
     with ctx.session() as session:
         row = session.get_one(JobRow, (order.job, order.attempt))
         if row.state != "released":
-            ctx.record(session, "half_released", {"recipient": recipient, "half": row.half_digest}, **_where(order))
+            ctx.record(
+                session, "half_released", {"recipient": recipient, "half": row.half_digest}, **_where(order)
+            )
             row.state, row.updated_at = "released", now()
             session.add(row)
             session.commit()
@@ -285,7 +333,9 @@ def release(ctx: NodeContext, order: Order, contract: Contract, decisions: list[
             "batches": row.input.get("batches", []),
         }
     ).encode()
-    ctx.client.post(recipient, "/peer/results", len(head).to_bytes(4, "big") + head + sealed, timeout_seconds=300)
+    ctx.client.post(
+        recipient, "/peer/results", len(head).to_bytes(4, "big") + head + sealed, timeout_seconds=300
+    )
     return {"evidence": evidence_of(ctx, order.job, order.attempt)}
 
 
@@ -294,18 +344,37 @@ def _verify_decisions(ctx: NodeContext, order: Order, contract: Contract, decisi
     for encoded in decisions:
         for reviewer in {r for o in contract.outputs for r in o.reviewers}:
             try:
-                decision = read_signed(encoded, ReleaseDecision, DECISION_TYPE, load_public_ed25519(contract.party(reviewer).identity_key))
+                decision = read_signed(
+                    encoded,
+                    ReleaseDecision,
+                    DECISION_TYPE,
+                    load_public_ed25519(contract.party(reviewer).identity_key),
+                )
             except DocumentInvalid:
                 continue
-            fits = (decision.job, decision.attempt, decision.contract, decision.org_id) == (order.job, order.attempt, contract.digest, reviewer)
+            fits = (decision.job, decision.attempt, decision.contract, decision.org_id) == (
+                order.job,
+                order.attempt,
+                contract.digest,
+                reviewer,
+            )
             if fits and decision.approved:
                 approved.add(reviewer)
     missing = sorted({r for o in contract.outputs for r in o.reviewers} - approved)
     if missing:
-        raise Refusal(403, "not_reviewed", f"{'、'.join(missing)} 未批准发布", f"{', '.join(missing)} did not approve the release", party=missing[0], stage="release")
+        raise Refusal(
+            403,
+            "not_reviewed",
+            f"{'、'.join(missing)} 未批准发布",
+            f"{', '.join(missing)} did not approve the release",
+            party=missing[0],
+            stage="release",
+        )
 
 
-def _verify_checkpoint(ctx: NodeContext, order: Order, contract: Contract, half: str, receipt: str, checked: str) -> None:
+def _verify_checkpoint(
+    ctx: NodeContext, order: Order, contract: Contract, half: str, receipt: str, checked: str
+) -> None:
     """The ledger holds the coordinator's output check of this attempt and names this very half."""
     try:
         envelope = decode_envelope(checked)
@@ -317,17 +386,47 @@ def _verify_checkpoint(ctx: NodeContext, order: Order, contract: Contract, half:
         verify_envelope(envelope, load_public_ed25519(contract.platform.coordinator_key))
         Receipt.from_bytes(receipt.encode()).verify(envelope, contract.platform.ledger_vkey)
     except (LedgerError, DocumentInvalid) as error:
-        raise Refusal(403, "evidence_invalid", "输出校验的存证无效", f"the evidence of the output check does not hold: {error}", party=COORDINATOR, stage="release") from error
+        raise Refusal(
+            403,
+            "evidence_invalid",
+            "输出校验的存证无效",
+            f"the evidence of the output check does not hold: {error}",
+            party=COORDINATOR,
+            stage="release",
+        ) from error
     said = (evidence.kind, evidence.actor, evidence.job, evidence.attempt, evidence.contract)
-    if said != ("output_checked", COORDINATOR, order.job, order.attempt, contract.digest) or evidence.body.get("passed") is not True:
-        raise Refusal(403, "evidence_invalid", "存证不是本次输出校验", "the evidence is of something else", party=COORDINATOR, stage="release")
+    if (
+        said != ("output_checked", COORDINATOR, order.job, order.attempt, contract.digest)
+        or evidence.body.get("passed") is not True
+    ):
+        raise Refusal(
+            403,
+            "evidence_invalid",
+            "存证不是本次输出校验",
+            "the evidence is of something else",
+            party=COORDINATOR,
+            stage="release",
+        )
     halves = evidence.body.get("halves")
     if not isinstance(halves, dict) or halves.get(ctx.org_id) != half:
-        raise Refusal(403, "half_differs", "存证中的结果摘要与本节点不符", "the evidence names another half", party=COORDINATOR, stage="release")
+        raise Refusal(
+            403,
+            "half_differs",
+            "存证中的结果摘要与本节点不符",
+            "the evidence names another half",
+            party=COORDINATOR,
+            stage="release",
+        )
     age = (now() - _parse_time(evidence.at)).total_seconds()
     if age > contract.limits.checkpoint_max_age_seconds:
         raise Refusal(
-            403, "checkpoint_stale", "账本检查点过旧", "the ledger's checkpoint is too old", party=COORDINATOR, stage="release", limit=f"{contract.limits.checkpoint_max_age_seconds} s"
+            403,
+            "checkpoint_stale",
+            "账本检查点过旧",
+            "the ledger's checkpoint is too old",
+            party=COORDINATOR,
+            stage="release",
+            limit=f"{contract.limits.checkpoint_max_age_seconds} s",
         )
 
 
@@ -349,10 +448,22 @@ def take_half(ctx: NodeContext, sender: str, body: bytes) -> dict[str, Any]:
         contract = contracts.in_force(ctx, session, str(head["contract"]))
         n0, _, n2 = contract.computation.compute_parties
         if sender not in (n0, n2) or ctx.org_id not in contract.recipients():
-            raise Refusal(403, "not_entitled", "发送方不是该合约的结果计算方", "the sender is not N0 or N2 of this contract", party=sender)
+            raise Refusal(
+                403,
+                "not_entitled",
+                "发送方不是该合约的结果计算方",
+                "the sender is not N0 or N2 of this contract",
+                party=sender,
+            )
         digest = hashlib.sha256(sealed).hexdigest()
         if digest != head["digest"]:
-            raise Refusal(422, "digest_mismatch", "结果分片与摘要不符", "the half does not match its digest", party=sender)
+            raise Refusal(
+                422,
+                "digest_mismatch",
+                "结果分片与摘要不符",
+                "the half does not match its digest",
+                party=sender,
+            )
         job, attempt = str(head["job"]), int(head["attempt"])
         path = ctx.paths.results / f"{job}-{attempt}-{sender}.sealed"
         path.touch(mode=0o600)
@@ -376,7 +487,13 @@ def take_half(ctx: NodeContext, sender: str, body: bytes) -> dict[str, Any]:
             row.received_at = now()
         session.add(row)
         ctx.record(
-            session, "half_received", {"from": sender, "half": digest}, contract=contract.digest, job=job, attempt=attempt, stage=Stage.RELEASE.value
+            session,
+            "half_received",
+            {"from": sender, "half": digest},
+            contract=contract.digest,
+            job=job,
+            attempt=attempt,
+            stage=Stage.RELEASE.value,
         )
         session.commit()
         return {"complete": row.received_at is not None}
@@ -397,6 +514,9 @@ def finish(ctx: NodeContext, attempts: Attempts, order: Order) -> dict[str, Any]
 
 
 def _where(order: Order) -> dict[str, Any]:
-    return {"contract": order.contract, "job": order.job, "attempt": order.attempt, "stage": order.stage.value}
-
-
+    return {
+        "contract": order.contract,
+        "job": order.job,
+        "attempt": order.attempt,
+        "stage": order.stage.value,
+    }

@@ -47,7 +47,13 @@ def create_order_router(ctx: NodeContext, attempts: Attempts) -> APIRouter:
 
     def from_coordinator(sender: Annotated[VerifiedRequest, Depends(sender_of)]) -> None:
         if sender.sender != COORDINATOR:
-            raise Refusal(403, "not_coordinator", "仅调度方可下达指令", "only the coordinator gives orders", party=sender.sender)
+            raise Refusal(
+                403,
+                "not_coordinator",
+                "仅调度方可下达指令",
+                "only the coordinator gives orders",
+                party=sender.sender,
+            )
 
     router = APIRouter(prefix="/orders", dependencies=[Depends(from_coordinator)])
 
@@ -66,7 +72,13 @@ def create_order_router(ctx: NodeContext, attempts: Attempts) -> APIRouter:
     def check_data(body: OrderBody) -> dict[str, Any]:
         order, contract = accepted(body, "check_data")
         if ctx.org_id not in contract.owners():
-            raise Refusal(403, "not_owner", "本机构不是该合约的数据提供方", "not a data owner of this contract", party=ctx.org_id)
+            raise Refusal(
+                403,
+                "not_owner",
+                "本机构不是该合约的数据提供方",
+                "not a data owner of this contract",
+                party=ctx.org_id,
+            )
         return jobs.check_data(ctx, attempts, order, contract)
 
     @router.post("/prepare")

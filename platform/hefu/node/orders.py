@@ -41,12 +41,25 @@ def accept(ctx: NodeContext, envelope: str, kind: OrderKind) -> tuple[Order, Con
             read_signed(envelope, Order, ORDER_TYPE, load_public_ed25519(contract.platform.coordinator_key))
             _check_cast(ctx, contract, order)
             if session.get(OrderRow, order.order_id) is not None:
-                raise Refusal(403, "order_replayed", "该指令已执行过", "this order was received before", party=COORDINATOR, stage=order.stage.value)
+                raise Refusal(
+                    403,
+                    "order_replayed",
+                    "该指令已执行过",
+                    "this order was received before",
+                    party=COORDINATOR,
+                    stage=order.stage.value,
+                )
             session.add(_row(order, envelope, accepted=True, code="ok"))
             session.commit()
         return order, contract
     except DocumentInvalid as error:
-        refusal = Refusal(403, "order_invalid", "指令签名或格式无效", f"the order is not validly signed: {error.reason}", party=COORDINATOR)
+        refusal = Refusal(
+            403,
+            "order_invalid",
+            "指令签名或格式无效",
+            f"the order is not validly signed: {error.reason}",
+            party=COORDINATOR,
+        )
         _remember(ctx, order, envelope, refusal)
         raise refusal from error
     except Refusal as refusal:
@@ -57,10 +70,21 @@ def accept(ctx: NodeContext, envelope: str, kind: OrderKind) -> tuple[Order, Con
 def _check_form(ctx: NodeContext, order: Order, kind: OrderKind) -> None:
     moment = now()
     if order.kind != kind or order.recipient != ctx.org_id:
-        raise Refusal(403, "order_misdirected", "指令的接收方或类型不符", "the order is for another node or of another kind", party=COORDINATOR)
+        raise Refusal(
+            403,
+            "order_misdirected",
+            "指令的接收方或类型不符",
+            "the order is for another node or of another kind",
+            party=COORDINATOR,
+        )
     if not order.issued_at - _SKEW <= moment <= order.expires_at:
         raise Refusal(
-            403, "order_expired", "指令已过期", "the order has expired", party=COORDINATOR, limit=order.expires_at.isoformat()
+            403,
+            "order_expired",
+            "指令已过期",
+            "the order has expired",
+            party=COORDINATOR,
+            limit=order.expires_at.isoformat(),
         )
 
 
@@ -77,7 +101,9 @@ def _check_cast(ctx: NodeContext, contract: Contract, order: Order) -> None:
                 stage=order.stage.value,
             )
     if order.contract_id != contract.contract_id:
-        raise Refusal(403, "order_misdirected", "指令与合约不符", "the order names another contract", party=COORDINATOR)
+        raise Refusal(
+            403, "order_misdirected", "指令与合约不符", "the order names another contract", party=COORDINATOR
+        )
 
 
 def _remember(ctx: NodeContext, order: Order | None, envelope: str, refusal: Refusal) -> None:
@@ -90,7 +116,12 @@ def _remember(ctx: NodeContext, order: Order | None, envelope: str, refusal: Ref
                 session.add(_row(order, envelope, accepted=False, code=str(refusal.body["code"])))
         where: dict[str, Any] = {}
         if order is not None:
-            where = {"contract": order.contract, "job": order.job, "attempt": order.attempt, "stage": order.stage.value}
+            where = {
+                "contract": order.contract,
+                "job": order.job,
+                "attempt": order.attempt,
+                "stage": order.stage.value,
+            }
         ctx.record(session, "order_refused", body, **where)
         session.commit()
 

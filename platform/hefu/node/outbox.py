@@ -29,11 +29,18 @@ def deliver(ctx: NodeContext) -> int:
     raises  WireError when the coordinator can't be reached or refuses
     """
     with ctx.session() as session:
-        rows = session.exec(select(JournalRow).where(col(JournalRow.entry_seq).is_(None)).order_by(col(JournalRow.signer_seq)).limit(BATCH)).all()
+        rows = session.exec(
+            select(JournalRow)
+            .where(col(JournalRow.entry_seq).is_(None))
+            .order_by(col(JournalRow.signer_seq))
+            .limit(BATCH)
+        ).all()
         if not rows:
             return 0
         answer = ctx.client.post(
-            COORDINATOR, "/api/ledger/envelopes", {"envelopes": [base64.b64encode(r.envelope).decode() for r in rows]}
+            COORDINATOR,
+            "/api/ledger/envelopes",
+            {"envelopes": [base64.b64encode(r.envelope).decode() for r in rows]},
         )
         left = 0
         for row, text in zip(rows, answer["receipts"], strict=True):

@@ -43,7 +43,9 @@ def create_peer_router(ctx: NodeContext) -> APIRouter:
         return {"state": "taken"}
 
     @router.post("/results")
-    async def results(request: Request, background: BackgroundTasks, sender: Annotated[VerifiedRequest, Depends(sender_of)]) -> dict[str, Any]:
+    async def results(
+        request: Request, background: BackgroundTasks, sender: Annotated[VerifiedRequest, Depends(sender_of)]
+    ) -> dict[str, Any]:
         from starlette.concurrency import run_in_threadpool
 
         answer = await run_in_threadpool(jobs.take_half, ctx, sender.sender, await request.body())

@@ -87,13 +87,32 @@ class Program:
             half = None
             if self.me == self.nodes.n0:
                 seeds = [(b, self._receive_seed(channels, b)) for b in self.batches]
-                half = run_n0(session, channels, self.nodes, seeds, reveal_difference=reveal, progress=self.progress)
+                half = run_n0(
+                    session, channels, self.nodes, seeds, reveal_difference=reveal, progress=self.progress
+                )
             elif self.me == self.nodes.n1:
-                masked = [(b, own_masked if b.owner == self.me and own_masked is not None else self._receive_masked(channels, b)) for b in self.batches]
+                masked = [
+                    (
+                        b,
+                        own_masked
+                        if b.owner == self.me and own_masked is not None
+                        else self._receive_masked(channels, b),
+                    )
+                    for b in self.batches
+                ]
                 del own_masked
-                run_n1(session, channels, self.nodes, masked, reveal_difference=reveal, progress=self.progress)
+                run_n1(
+                    session, channels, self.nodes, masked, reveal_difference=reveal, progress=self.progress
+                )
             elif self.me == self.nodes.n2:
-                half = run_n2(session, channels, self.nodes, self.batches, reveal_difference=reveal, progress=self.progress)
+                half = run_n2(
+                    session,
+                    channels,
+                    self.nodes,
+                    self.batches,
+                    reveal_difference=reveal,
+                    progress=self.progress,
+                )
             del own_seed
             if half is not None:
                 self._seal_half(half.to_bytes())
@@ -105,7 +124,9 @@ class Program:
                     "bytes_received": t.bytes_received,
                     "rounds": t.rounds,
                 }
-                for peer, t in ((peer, channel.verify_transcript()) for peer, channel in sorted(channels.items()))
+                for peer, t in (
+                    (peer, channel.verify_transcript()) for peer, channel in sorted(channels.items())
+                )
             }
         channels.close()
         self.progress("done", 1, 1)
@@ -114,7 +135,7 @@ class Program:
     # Connections.
 
     def _peers(self) -> list[str]:
-        n0, n1, n2 = self.nodes
+        n0, n1, _ = self.nodes
         found: set[str] = set()
         if self.me in self.owners:
             found |= {n0, n1}
@@ -152,7 +173,7 @@ class Program:
                 try:
                     wrapped = server.wrap_socket(raw, server_side=True)
                     org = verify_peer(wrapped, pins)
-                except (OSError, Exception):  # noqa: S112  # whoever is not a peer is closed; the peer itself connects again or the wait ends
+                except (OSError, Exception):  # whoever is not a peer is closed; the peer itself connects again or the wait ends
                     raw.close()
                     continue
                 if org in waiting:
@@ -163,7 +184,9 @@ class Program:
             if waiting:
                 raise PeerMissing(sorted(waiting))
         timeout = float(task["timeout_seconds"])
-        return ChannelSet({peer: SocketChannel(sock, peer, timeout_seconds=timeout) for peer, sock in sockets.items()})
+        return ChannelSet(
+            {peer: SocketChannel(sock, peer, timeout_seconds=timeout) for peer, sock in sockets.items()}
+        )
 
     def _dial(self, peer: str, context: ssl.SSLContext, pins: dict[str, str]) -> ssl.SSLSocket:
         entry = self.task["peers"][peer]
@@ -198,11 +221,15 @@ class Program:
 
     def _seal_to(self, recipient: str, kind: str, payload: bytes | memoryview) -> bytes:
         key = load_public_x25519(self.task["sealing_keys"][recipient])
-        return seal(self._header(self.me, recipient, kind), payload, sender_key=self.identity, recipient_key=key)
+        return seal(
+            self._header(self.me, recipient, kind), payload, sender_key=self.identity, recipient_key=key
+        )
 
     def _open_from(self, sender: str, kind: str, blob: bytes) -> bytes:
         key = load_public_ed25519(self.task["identity_keys"][sender])
-        return open_sealed(blob, expected=self._header(sender, self.me, kind), recipient_key=self.sealing, sender_key=key)
+        return open_sealed(
+            blob, expected=self._header(sender, self.me, kind), recipient_key=self.sealing, sender_key=key
+        )
 
     def _share(self, channels: ChannelSet) -> tuple[bytes | None, np.ndarray | None]:
         """As an owner: split the rows, send the seed to N0 and the masked rows to N1."""
@@ -217,9 +244,15 @@ class Program:
                 keys |= {int(i): base64.b64decode(k) for i, k in opened.items()}
         self.progress("share", 0, 1)
         seed, masked = share_rows(rows, keys)
-        salt = hashlib.sha256(b"hefu input salt" + self.identity.sign(seed + self.task["job"].encode())).digest()
+        salt = hashlib.sha256(
+            b"hefu input salt" + self.identity.sign(seed + self.task["job"].encode())
+        ).digest()
         commitment = input_commitment(seed, masked, salt)
-        self.report["input"] = {"seed": commitment.seed_digest, "masked": commitment.masked_digest, "rows": len(rows)}
+        self.report["input"] = {
+            "seed": commitment.seed_digest,
+            "masked": commitment.masked_digest,
+            "rows": len(rows),
+        }
         head = salt + bytes.fromhex(commitment.seed_digest) + bytes.fromhex(commitment.masked_digest)
         channels[n0].send(self._seal_to(n0, "seed", head + seed))
         self.progress("share", 1, 2)
@@ -238,7 +271,9 @@ class Program:
 
     def _receive_masked(self, channels: ChannelSet, batch: Batch) -> np.ndarray:
         size = batch.rows * WORDS * 8
-        opened = self._open_from(batch.owner, "masked", channels[batch.owner].recv(size + size // 1000 + (1 << 16)))
+        opened = self._open_from(
+            batch.owner, "masked", channels[batch.owner].recv(size + size // 1000 + (1 << 16))
+        )
         salt, commitment, part = _parse(opened)
         if len(part) != size:
             raise InputMissing(f"{batch.owner} announced {batch.rows} rows and sent another number")

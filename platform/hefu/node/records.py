@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import logging
 import secrets
@@ -17,23 +16,20 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from hefu.domain.contract import Contract
-from hefu.domain.dataset import DataSet
 from hefu.keys.errors import SealInvalid
 from hefu.keys.public import load_public_ed25519, load_public_x25519
 from hefu.keys.sealing import SealHeader, open_sealed, seal
-from hefu.node.arrivals import file_path
 from hefu.node.console_models import RecordRequest, RecordView
 from hefu.node.context import NodeContext
 from hefu.node.directory import UnknownPeer
-from hefu.node.refusals import Refusal, not_found, refuse
-from hefu.node.sources.engine import open_workbench
-from hefu.node.sources.readers import open_source
+from hefu.node.record_files import read_record
+from hefu.node.refusals import Refusal, refuse
 from hefu.node.supervision import check_owner, contract_of_result, job_asked_about, overdue
 from hefu.store.base import now
-from hefu.store.node_tables import ArrivalRow, DataSetRow, JobRow, RecordRow
+from hefu.store.node_tables import RecordRow
 from hefu.wire.errors import PeerRefused, WireError
 
 log = logging.getLogger("hefu.supervision")
@@ -155,7 +151,7 @@ def answer(ctx: NodeContext, sender: str, question: RecordQuestion) -> dict[str,
                 "this request id was used for another request",
                 party=sender,
             )
-        record = _read_record(ctx, session, part, contract, question.row)
+        record = read_record(ctx, session, part, contract, question.row)
         if known is None:
             session.add(
                 RecordRow(
@@ -248,43 +244,3 @@ def _header(contract: Contract, question: RecordQuestion, *, owner: str, asker: 
         date=day,
         kind=f"record-{question.request_id}",
     )
-
-
-def _read_record(
-    ctx: NodeContext, session: Session, part: JobRow, contract: Contract, number: int
-) -> dict[str, str]:
-    """One data row of the file that was the job's input: the contract's fields as they stand in the file."""
-    clause = next(d for d in contract.data_sets if d.owner == ctx.org_id)
-    arrival = _input_file(session, part, clause.data_set_id)
-    stored = session.get(DataSetRow, clause.data_set_id)
-    if arrival is None or stored is None:
-        raise not_found("该任务的原始文件", "input file of this job", part.job)
-    definition = DataSet.model_validate(stored.definition)
-    wanted = [field.name for field in clause.fields if any(f.name == field.name for f in definition.fields)]
-    with open_workbench(ctx.paths.work) as bench:
-        opened = open_source(bench, file_path(ctx, arrival))
-        columns = ", ".join(opened.column(name) for name in wanted)
-        found = bench.connection.execute(
-            f"SELECT {columns} FROM {opened.view} WHERE row_number = ?",  # noqa: S608  both are the reader's own names
-            [number],
-        ).fetchone()
-    if found is None:
-        raise not_found("该行", "row", str(number))
-    return {name: "" if value is None else str(value) for name, value in zip(wanted, found, strict=True)}
-
-
-def _input_file(session: Session, part: JobRow, data_set_id: str) -> ArrivalRow | None:
-    """The day's file that the job read: by the fingerprint in its input, else the one that stood at the time."""
-    rows = session.exec(
-        select(ArrivalRow)
-        .where(
-            ArrivalRow.data_set_id == data_set_id,
-            ArrivalRow.business_date == part.business_date,
-            col(ArrivalRow.state).in_(["arrived", "late", "replaced"]),
-        )
-        .order_by(col(ArrivalRow.id).desc())
-    ).all()
-    for row in rows:
-        if hashlib.sha256(row.fingerprint.encode()).hexdigest() == part.input.get("fingerprint"):
-            return row
-    return next((row for row in rows if row.at <= part.updated_at), None)

@@ -59,7 +59,9 @@ class Profile:
     self_assessment: str = ""
 
 
-def write_application(paths: NodePaths, settings: NodeSettings, keys: NodeKeys, profile: Profile, *, at: datetime) -> Application:
+def write_application(
+    paths: NodePaths, settings: NodeSettings, keys: NodeKeys, profile: Profile, *, at: datetime
+) -> Application:
     """Make and sign this organisation's application, and a self-signed certificate for the time until its admission."""
     application = Application.model_validate(
         {
@@ -113,7 +115,10 @@ def apply(ctx: NodeContext) -> None:
             session.commit()
     ctx.directory.load()
     certificate = ctx.paths.certificate.read_text()
-    body = {"envelope": base64.b64encode(ctx.paths.application.read_bytes()).decode(), "certificate": certificate}
+    body = {
+        "envelope": base64.b64encode(ctx.paths.application.read_bytes()).decode(),
+        "certificate": certificate,
+    }
     ctx.client.post(COORDINATOR, "/api/applications", body)
 
 
@@ -164,19 +169,49 @@ def verify_admission(ctx: NodeContext, entry: dict[str, Any], operator_key_b64: 
     in_kit = pinned is not None and read_application(pinned).digest == application.digest
     if not in_kit:
         if not entry["review"]:
-            raise Refusal(422, "not_reviewed", f"{application.org_id} 未经审核", f"{application.org_id} was not reviewed", party=application.org_id)
+            raise Refusal(
+                422,
+                "not_reviewed",
+                f"{application.org_id} 未经审核",
+                f"{application.org_id} was not reviewed",
+                party=application.org_id,
+            )
         reviews = []
         for encoded in ctx.kit.applications.values():
             auditor = read_application(encoded)
             if Role.AUDITOR in auditor.roles:
-                reviews.append(read_signed(entry["review"], Review, REVIEW_TYPE, load_public_ed25519(auditor.keys.identity)))
+                reviews.append(
+                    read_signed(
+                        entry["review"], Review, REVIEW_TYPE, load_public_ed25519(auditor.keys.identity)
+                    )
+                )
         if not any(r.approved and r.application == application.digest for r in reviews):
-            raise Refusal(422, "not_reviewed", f"{application.org_id} 未经审核通过", f"{application.org_id} was not approved", party=application.org_id)
+            raise Refusal(
+                422,
+                "not_reviewed",
+                f"{application.org_id} 未经审核通过",
+                f"{application.org_id} was not approved",
+                party=application.org_id,
+            )
     if not entry["admission"]:
-        raise Refusal(422, "not_admitted", f"{application.org_id} 未准入", f"{application.org_id} is not admitted", party=application.org_id)
-    admission = read_signed(entry["admission"], Admission, ADMISSION_TYPE, load_public_ed25519(operator_key_b64))
+        raise Refusal(
+            422,
+            "not_admitted",
+            f"{application.org_id} 未准入",
+            f"{application.org_id} is not admitted",
+            party=application.org_id,
+        )
+    admission = read_signed(
+        entry["admission"], Admission, ADMISSION_TYPE, load_public_ed25519(operator_key_b64)
+    )
     if admission.application != application.digest:
-        raise Refusal(422, "not_admitted", f"{application.org_id} 的准入文件不符", f"the admission of {application.org_id} is of another application", party=application.org_id)
+        raise Refusal(
+            422,
+            "not_admitted",
+            f"{application.org_id} 的准入文件不符",
+            f"the admission of {application.org_id} is of another application",
+            party=application.org_id,
+        )
     return application
 
 
@@ -185,13 +220,27 @@ def review(ctx: NodeContext, digest: str, approved: bool, reasons: str, user: st
     entry = fetch_entry(ctx, digest=digest)
     application = read_application(entry["application"])
     if application.digest != digest:
-        raise Refusal(422, "digest_mismatch", "登记的申请与摘要不符", "the registry's application does not have this digest", party=COORDINATOR)
-    document = Review(application=digest, org_id=application.org_id, approved=approved, reasons=reasons, reviewed_at=now())
+        raise Refusal(
+            422,
+            "digest_mismatch",
+            "登记的申请与摘要不符",
+            "the registry's application does not have this digest",
+            party=COORDINATOR,
+        )
+    document = Review(
+        application=digest, org_id=application.org_id, approved=approved, reasons=reasons, reviewed_at=now()
+    )
     with ctx.session() as session:
-        ctx.record(session, "application_reviewed", {"application": digest, "org": application.org_id, "approved": approved, "by": user})
+        ctx.record(
+            session,
+            "application_reviewed",
+            {"application": digest, "org": application.org_id, "approved": approved, "by": user},
+        )
         session.commit()
     envelope = sign_document(document, REVIEW_TYPE, ctx.keys.identity)
-    ctx.client.post(COORDINATOR, f"/api/applications/{digest}/review", {"envelope": encode_envelope(envelope)})
+    ctx.client.post(
+        COORDINATOR, f"/api/applications/{digest}/review", {"envelope": encode_envelope(envelope)}
+    )
 
 
 def admit(ctx: NodeContext, digest: str, user: str) -> None:
@@ -201,10 +250,14 @@ def admit(ctx: NodeContext, digest: str, user: str) -> None:
     reviewed = read_unverified(entry["review"], Review, REVIEW_TYPE).digest if entry["review"] else None
     document = Admission(application=digest, review=reviewed, org_id=application.org_id, admitted_at=now())
     with ctx.session() as session:
-        ctx.record(session, "participant_admitted", {"application": digest, "org": application.org_id, "by": user})
+        ctx.record(
+            session, "participant_admitted", {"application": digest, "org": application.org_id, "by": user}
+        )
         session.commit()
     envelope = sign_document(document, ADMISSION_TYPE, ctx.keys.identity)
-    ctx.client.post(COORDINATOR, f"/api/applications/{digest}/admission", {"envelope": encode_envelope(envelope)})
+    ctx.client.post(
+        COORDINATOR, f"/api/applications/{digest}/admission", {"envelope": encode_envelope(envelope)}
+    )
     ctx.wake_sync.set()
 
 
@@ -217,13 +270,22 @@ def set_standing(ctx: NodeContext, org_id: str, standing: Standing, reason: str,
         row = session.get(PeerRow, org_id)
         number = (row.standing_seq if row else 0) + 1
         document = StandingNotice(
-            org_id=org_id, standing=standing, reason=reason, issued_by=ctx.org_id, issued_at=now(), sequence=number
+            org_id=org_id,
+            standing=standing,
+            reason=reason,
+            issued_by=ctx.org_id,
+            issued_at=now(),
+            sequence=number,
         )
         envelope = encode_envelope(sign_document(document, STANDING_TYPE, ctx.keys.identity))
         if row is not None:
             row.standing, row.standing_seq = standing.value, number
             session.add(row)
-        ctx.record(session, "standing_set", {"org": org_id, "standing": standing.value, "notice": document.digest, "by": user})
+        ctx.record(
+            session,
+            "standing_set",
+            {"org": org_id, "standing": standing.value, "notice": document.digest, "by": user},
+        )
         session.commit()
     ctx.directory.load()
     told: dict[str, str] = {}
@@ -245,13 +307,25 @@ def take_standing(ctx: NodeContext, envelope: str) -> None:
     read_signed(envelope, StandingNotice, STANDING_TYPE, ctx.directory.identity_key(document.issued_by))
     auditors = {o for o in ctx.kit.applications if Role.AUDITOR in ctx.directory.application(o).roles}
     if document.issued_by not in {document.org_id, ctx.kit.operator} | auditors:
-        raise Refusal(403, "not_entitled", "无权变更该机构状态", "not entitled to change this standing", party=document.issued_by)
+        raise Refusal(
+            403,
+            "not_entitled",
+            "无权变更该机构状态",
+            "not entitled to change this standing",
+            party=document.issued_by,
+        )
     with ctx.session() as session:
         row = session.exec(select(PeerRow).where(PeerRow.org_id == document.org_id).with_for_update()).first()
         if row is None or document.sequence <= row.standing_seq:
-            raise Refusal(409, "stale_notice", "该通知已过期", "a newer notice is in force", party=document.org_id)
+            raise Refusal(
+                409, "stale_notice", "该通知已过期", "a newer notice is in force", party=document.org_id
+            )
         row.standing, row.standing_seq = document.standing.value, document.sequence
         session.add(row)
-        ctx.record(session, "standing_learnt", {"org": document.org_id, "standing": document.standing.value, "notice": document.digest})
+        ctx.record(
+            session,
+            "standing_learnt",
+            {"org": document.org_id, "standing": document.standing.value, "notice": document.digest},
+        )
         session.commit()
     ctx.directory.load()

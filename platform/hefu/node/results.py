@@ -9,29 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from sqlmodel import Session, col, select
 
-from hefu.components.reconcile import Batch, ReconcileResult, Status
+from hefu.components.reconcile import ReconcileResult
 from hefu.components.reconcile import open_result as put_together
-from hefu.domain.contract import Contract
 from hefu.engine.errors import EngineError
-from hefu.engine.halves import Half
 from hefu.keys.errors import SealInvalid
-from hefu.keys.public import load_public_ed25519
-from hefu.keys.sealing import SealHeader, open_sealed
 from hefu.node import alarms
 from hefu.node.console_models import ResultSummary, ResultView, SideTotals
 from hefu.node.context import NodeContext
 from hefu.node.refusals import Refusal, conflict, not_found, refuse
+from hefu.node.result_figures import summarise
+from hefu.node.result_halves import invalid, open_halves, read_batches
 from hefu.node.result_table import TableDamaged, digest_bytes, read_table, write_table
 from hefu.store.base import now
-from hefu.store.node_tables import ContractRow, JobRow, ResultRow
+from hefu.store.node_tables import ResultRow
 
 _COUNTS = (
     "matched",
@@ -95,12 +90,12 @@ def open_result(ctx: NodeContext, job: str, user: str) -> ResultView:
         if row is None:
             raise not_found("结果", "result", job)
         if row.opened_at is None:
-            batches = _batches(session, row)
+            batches = read_batches(session, row)
             try:
-                halves = _halves(ctx, session, row)
+                halves = open_halves(ctx, session, row)
                 result = put_together(halves[0], halves[1], batches)
             except (SealInvalid, EngineError, OSError) as error:
-                raise _invalid(row, error) from error
+                raise invalid(row, error) from error
             salt = secrets.token_bytes(32)
             row.table_path = str(write_table(ctx, row, result))
             row.opened_at, row.opened_by = now(), user
@@ -175,54 +170,6 @@ def load_table(ctx: NodeContext, job: str) -> OpenedResult:
     return OpenedResult(table, {side["owner"]: side["side"] for side in row.summary["sides"]})
 
 
-def summarise(result: ReconcileResult, batches: Sequence[Batch]) -> dict[str, Any]:
-    """Counts and cents of a result, in all and by organisation.
-
-    Pairs count once (at the institution's row); a row missing at the institution is 疑似账外: funds without business.
-    """
-    sides = {batch.owner: batch.side for batch in batches}
-    names = (
-        np.array([*result.owners, ""], dtype=object)[result.owner]
-        if len(result.owner)
-        else np.array([], dtype=object)
-    )
-    per_owner = []
-    for owner, side in sides.items():
-        mine = names == owner
-        counts = np.bincount(result.status[mine], minlength=len(Status))
-        missing = int(counts[Status.MISSING_AT_BANK] + counts[Status.MISSING_AT_INSTITUTION])
-        difference = np.abs(result.difference_cents[mine]) if result.difference_revealed else None
-        per_owner.append(
-            {
-                "owner": owner,
-                "side": side,
-                "rows": int(mine.sum()),
-                "match": int(counts[Status.MATCH]),
-                "amount_mismatch": int(counts[Status.AMOUNT_MISMATCH]),
-                "missing": missing,
-                "conflict": int(counts[Status.TOKEN_CONFLICT]),
-                "difference_cents": None
-                if difference is None
-                else sum(int(d) for d in difference[difference != 0]),
-            }
-        )
-    at = {side: [s for s in per_owner if s["side"] == side] for side in ("institution", "bank")}
-    rows = sum(s["rows"] for s in per_owner)
-    matched = sum(s["match"] for s in per_owner)
-    revealed = result.difference_revealed
-    return {
-        "matched": sum(s["match"] for s in at["institution"]),
-        "mismatched": sum(s["amount_mismatch"] for s in at["institution"]),
-        "missing_at_bank": sum(s["missing"] for s in at["institution"]),
-        "missing_at_institution": sum(s["missing"] for s in at["bank"]),
-        "conflicts": sum(s["conflict"] for s in per_owner),
-        "difference_cents": sum(s["difference_cents"] for s in at["institution"]) if revealed else None,
-        "match_rate": matched / rows if rows else None,
-        "rows": rows,
-        "sides": per_owner,
-    }
-
-
 def revised(session: Session, contract_id: str | None = None) -> list[Revised]:
     """All results with their revision: the n-th that arrived for its day; the last one stands. Newest day first."""
     query = select(ResultRow)
@@ -261,72 +208,3 @@ def _one(session: Session, job: str) -> Revised:
     if row is None:
         raise not_found("结果", "result", job)
     return next(r for r in revised(session, row.contract_id) if r.row.job == job)
-
-
-def _batches(session: Session, row: ResultRow) -> list[Batch]:
-    """How many rows each owner announced in this attempt, as this node was told when it took part, else with the halves.
-
-    A wrong number opens nothing: the halves' references must be as many as announced.
-    """
-    part = session.get(JobRow, (row.job, row.attempt))
-    announced = (part.input.get("batches") if part is not None else None) or row.summary.get("batches")
-    if not announced:
-        raise refuse(
-            409,
-            "batches_unknown",
-            "本节点缺少该任务的批次信息，无法启封",
-            "this node does not know the job's batches and cannot open the result",
-            "请平台方重新执行该任务",
-            "let the operator run the job again",
-        )
-    return [Batch(b["owner"], b["side"], int(b["batch"]), int(b["rows"])) for b in announced]
-
-
-def _halves(ctx: NodeContext, session: Session, row: ResultRow) -> tuple[Half, Half]:
-    """N0's and N2's half, opened under the keys that the contract pins."""
-    stored = session.get(ContractRow, row.contract)
-    if stored is None:
-        raise not_found("合约", "contract", row.contract)
-    contract = Contract.from_bytes(stored.document)
-    n0, _, n2 = contract.computation.compute_parties
-    opened = []
-    for node in (n0, n2):
-        half = row.halves.get(node)
-        if half is None:
-            raise conflict(
-                "halves_missing",
-                f"尚未收到 {node} 的结果分片",
-                f"the half of {node} has not arrived",
-                "请等待任务发布完成",
-                "wait until the job has been released",
-            )
-        path = Path(half["path"])
-        header = SealHeader(
-            sender=node,
-            recipient=ctx.org_id,
-            contract=row.contract,
-            job=row.job,
-            attempt=row.attempt,
-            date=row.business_date.isoformat(),
-            kind="half",
-        )
-        payload = open_sealed(
-            (path if path.is_absolute() else ctx.paths.results / path).read_bytes(),
-            expected=header,
-            recipient_key=ctx.keys.sealing,
-            sender_key=load_public_ed25519(contract.party(node).identity_key),
-        )
-        opened.append(Half.from_bytes(payload))
-    return opened[0], opened[1]
-
-
-def _invalid(row: ResultRow, error: Exception) -> Refusal:
-    return refuse(
-        422,
-        "result_invalid",
-        f"结果分片无法启封，未保留任何内容（{type(error).__name__}）",
-        f"the halves do not open, nothing was kept ({type(error).__name__}: {error})",
-        "请平台方重新执行该任务；若再次出现，请审计方核查计算方提交的承诺",
-        "let the job run again; if it happens again, ask the auditor to check the commitments",
-        stage="release",
-    )

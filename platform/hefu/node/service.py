@@ -37,7 +37,9 @@ log = logging.getLogger("hefu.node")
 MAX_PEER_BODY = 512 * 1024 * 1024
 
 
-def initialise(root: Path, settings: NodeSettings, profile: registry.Profile, *, database_url: str, passphrase: bytes) -> None:
+def initialise(
+    root: Path, settings: NodeSettings, profile: registry.Profile, *, database_url: str, passphrase: bytes
+) -> None:
     """Make keys, the signed application and the settings of a new node."""
     paths = NodePaths(root)
     paths.make()
@@ -92,12 +94,21 @@ def create_app(ctx: NodeContext, attempts: Attempts) -> FastAPI:
     @app.exception_handler(DocumentInvalid)
     async def invalid(_request: Request, error: DocumentInvalid) -> JSONResponse:
         clause = error.clause or error.document
-        body = Refusal(422, "document_invalid", f"文件无效：{clause}：{error.reason}", str(error), party=ctx.org_id, limit=clause).body
+        body = Refusal(
+            422,
+            "document_invalid",
+            f"文件无效：{clause}：{error.reason}",
+            str(error),
+            party=ctx.org_id,
+            limit=clause,
+        ).body
         return JSONResponse(body, status_code=422)
 
     @app.exception_handler(UnknownPeer)
     async def unknown(_request: Request, error: UnknownPeer) -> JSONResponse:
-        return JSONResponse(Refusal(409, "peer_unknown", str(error), str(error), party=ctx.org_id).body, status_code=409)
+        return JSONResponse(
+            Refusal(409, "peer_unknown", str(error), str(error), party=ctx.org_id).body, status_code=409
+        )
 
     @app.get("/healthz")
     def health() -> dict[str, str]:

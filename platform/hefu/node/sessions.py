@@ -41,7 +41,9 @@ log = logging.getLogger("hefu.node")
 
 def cast(contract: Contract) -> list[str]:
     """Owners, compute nodes, receivers; each once, in the contract's order."""
-    return list(dict.fromkeys([*contract.owners(), *contract.computation.compute_parties, *contract.recipients()]))
+    return list(
+        dict.fromkeys([*contract.owners(), *contract.computation.compute_parties, *contract.recipients()])
+    )
 
 
 def institutions_of(contract: Contract) -> list[str]:
@@ -83,7 +85,14 @@ class Attempts:
         key = (order.job, order.attempt)
         with self._lock:
             if key in self._live and self._live[key].state != "prepared":
-                raise Refusal(409, "attempt_used", "该次尝试已开始", "this attempt has begun already", party=ctx.org_id, stage="compute")
+                raise Refusal(
+                    409,
+                    "attempt_used",
+                    "该次尝试已开始",
+                    "this attempt has begun already",
+                    party=ctx.org_id,
+                    stage="compute",
+                )
         secret = PartySecret()
         public = secret.hello()
         hello = encode_envelope(
@@ -114,7 +123,9 @@ class Attempts:
         envelopes: dict[str, str] = {}
         for owner in contract.owners():
             served = [owner] if owner in institutions else institutions
-            payload = json.dumps({str(institutions.index(i)): base64.b64encode(keys[i]).decode() for i in served}).encode()
+            payload = json.dumps(
+                {str(institutions.index(i)): base64.b64encode(keys[i]).decode() for i in served}
+            ).encode()
             header = SealHeader(
                 sender=ctx.org_id,
                 recipient=owner,
@@ -136,22 +147,45 @@ class Attempts:
             session.commit()
         return envelopes
 
-    def compute(self, order: Order, contract: Contract, hellos: dict[str, str], key_envelopes: list[str], batches: list[dict[str, Any]]) -> dict[str, Any]:
+    def compute(
+        self,
+        order: Order,
+        contract: Contract,
+        hellos: dict[str, str],
+        key_envelopes: list[str],
+        batches: list[dict[str, Any]],
+    ) -> dict[str, Any]:
         """Agree on the session, count the use, start the worker."""
         ctx = self._ctx
         with self._lock:
             attempt = self._live.get((order.job, order.attempt))
         if attempt is None or attempt.state != "prepared" or attempt.contract.digest != contract.digest:
-            raise Refusal(409, "not_prepared", "该次尝试未准备或已开始", "this attempt was not prepared, or has begun", party=ctx.org_id, stage="compute")
+            raise Refusal(
+                409,
+                "not_prepared",
+                "该次尝试未准备或已开始",
+                "this attempt was not prepared, or has begun",
+                party=ctx.org_id,
+                stage="compute",
+            )
         self._check_code(contract)
         public = self._verify_hellos(order, contract, hellos, attempt)
         session_id = session_id_of(order.job, order.attempt, bytes.fromhex(contract.digest), public).hex()
         _check_batches(ctx, contract, batches)
         with ctx.session() as session:
             if session.get(SessionSeenRow, session_id) is not None:
-                raise Refusal(403, "session_replayed", "该会话已使用过", "this session was used before", party=ctx.org_id, stage="compute")
+                raise Refusal(
+                    403,
+                    "session_replayed",
+                    "该会话已使用过",
+                    "this session was used before",
+                    party=ctx.org_id,
+                    stage="compute",
+                )
             session.add(SessionSeenRow(session_id=session_id, job=order.job, attempt=order.attempt, at=now()))
-            row = session.exec(select(JobRow).where(JobRow.job == order.job, JobRow.attempt == order.attempt)).first()
+            row = session.exec(
+                select(JobRow).where(JobRow.job == order.job, JobRow.attempt == order.attempt)
+            ).first()
             if row is None:
                 row = JobRow(
                     job=order.job,
@@ -167,7 +201,9 @@ class Attempts:
             row.state, row.updated_at = "computing", now()
             row.input = {**row.input, "batches": batches}
             session.add(row)
-            ctx.record(session, "session_joined", {"session": session_id, "cast": sorted(public)}, **_where(order))
+            ctx.record(
+                session, "session_joined", {"session": session_id, "cast": sorted(public)}, **_where(order)
+            )
             session.commit()
         task = self._task(order, contract, attempt, public, key_envelopes, batches)
         if task is None:
@@ -176,7 +212,9 @@ class Attempts:
         folder = self.folder(order.job)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         attempt.state = "computing"
-        threading.Thread(target=self._attend, args=(order, attempt, task), name=f"{order.job}/{order.attempt}", daemon=True).start()
+        threading.Thread(
+            target=self._attend, args=(order, attempt, task), name=f"{order.job}/{order.attempt}", daemon=True
+        ).start()
         return {"state": attempt.state, "evidence": evidence_of(ctx, order.job, order.attempt)}
 
     def _check_code(self, contract: Contract) -> None:
@@ -195,18 +233,48 @@ class Attempts:
                     mend_en="install the version that the contract names, or sign a new version",
                 )
 
-    def _verify_hellos(self, order: Order, contract: Contract, hellos: dict[str, str], attempt: Attempt) -> dict[str, PublicHello]:
+    def _verify_hellos(
+        self, order: Order, contract: Contract, hellos: dict[str, str], attempt: Attempt
+    ) -> dict[str, PublicHello]:
         ctx = self._ctx
         if sorted(hellos) != sorted(cast(contract)) or hellos.get(ctx.org_id) != attempt.hello:
-            raise Refusal(403, "session_invalid", "会话的参与方与合约不符", "the session's cast is not that of the contract", party=ctx.org_id, stage="compute")
+            raise Refusal(
+                403,
+                "session_invalid",
+                "会话的参与方与合约不符",
+                "the session's cast is not that of the contract",
+                party=ctx.org_id,
+                stage="compute",
+            )
         public: dict[str, PublicHello] = {}
         for org, encoded in hellos.items():
             try:
-                hello = read_signed(encoded, Hello, HELLO_TYPE, load_public_ed25519(contract.party(org).identity_key))
+                hello = read_signed(
+                    encoded, Hello, HELLO_TYPE, load_public_ed25519(contract.party(org).identity_key)
+                )
             except DocumentInvalid as error:
-                raise Refusal(403, "session_invalid", f"{org} 的会话签名无效", f"the hello of {org} is not validly signed", party=org, stage="compute") from error
-            if (hello.contract, hello.job, hello.attempt, hello.org_id) != (contract.digest, order.job, order.attempt, org):
-                raise Refusal(403, "session_invalid", f"{org} 的会话属于另一任务", f"the hello of {org} is of another attempt", party=org, stage="compute")
+                raise Refusal(
+                    403,
+                    "session_invalid",
+                    f"{org} 的会话签名无效",
+                    f"the hello of {org} is not validly signed",
+                    party=org,
+                    stage="compute",
+                ) from error
+            if (hello.contract, hello.job, hello.attempt, hello.org_id) != (
+                contract.digest,
+                order.job,
+                order.attempt,
+                org,
+            ):
+                raise Refusal(
+                    403,
+                    "session_invalid",
+                    f"{org} 的会话属于另一任务",
+                    f"the hello of {org} is of another attempt",
+                    party=org,
+                    stage="compute",
+                )
             public[org] = PublicHello(base64.b64decode(hello.ephemeral), base64.b64decode(hello.fresh))
         return public
 
@@ -287,9 +355,16 @@ class Attempts:
                     ctx.record(session, "input_received", {"owner": owner, **seen}, **_where(order))
                 for receiver, half in report.get("halves", {}).items():
                     ctx.record(session, "half_sealed", {"recipient": receiver, **half}, **_where(order))
-                    row.half_path, row.half_digest = str(self.folder(order.job) / f"half-{receiver}.sealed"), half["digest"]
+                    row.half_path, row.half_digest = (
+                        str(self.folder(order.job) / f"half-{receiver}.sealed"),
+                        half["digest"],
+                    )
                 row.state, row.updated_at = "computed", now()
-                row.input = {**row.input, "cpu_seconds": report["cpu_seconds"], "peak_rss_mb": report["peak_rss_mb"]}
+                row.input = {
+                    **row.input,
+                    "cpu_seconds": report["cpu_seconds"],
+                    "peak_rss_mb": report["peak_rss_mb"],
+                }
                 session.add(row)
                 session.commit()
         except Exception:
@@ -319,7 +394,14 @@ class Attempts:
         with self._lock:
             attempt = self._live.get((job, number))
         if attempt is None:
-            return {"state": "failed", "percent": 0, "step": "", "code": "not_prepared", "error": "节点已重启 / the node was restarted", "evidence": []}
+            return {
+                "state": "failed",
+                "percent": 0,
+                "step": "",
+                "code": "not_prepared",
+                "error": "节点已重启 / the node was restarted",
+                "evidence": [],
+            }
         progress = attempt.worker.progress if attempt.worker else None
         done = attempt.state == "computed"
         return {
@@ -363,10 +445,19 @@ def consume(ctx: NodeContext, session: Session, order: Order, contract: Contract
 
     raises  Refusal when no use is left, or the coordinator speaks of another input than this node committed to
     """
-    row = session.exec(select(JobRow).where(JobRow.job == order.job, col(JobRow.input).op("?")("commitment"))).first()
+    row = session.exec(
+        select(JobRow).where(JobRow.job == order.job, col(JobRow.input).op("?")("commitment"))
+    ).first()
     commitment = str(row.input["commitment"]) if row is not None else ""
     if not commitment or not secrets.compare_digest(commitment, order.commitments.get(ctx.org_id, "")):
-        raise Refusal(403, "commitment_differs", "输入承诺与本节点不符", "the order speaks of another input than this node's", party=ctx.org_id, stage="compute")
+        raise Refusal(
+            403,
+            "commitment_differs",
+            "输入承诺与本节点不符",
+            "the order speaks of another input than this node's",
+            party=ctx.org_id,
+            stage="compute",
+        )
     session.exec(select(JobRow).where(JobRow.job == order.job).with_for_update()).all()
     session.connection().exec_driver_sql("lock table contract_use in exclusive mode")
     use = session.get(UseRow, (contract.contract_id, order.job, commitment))
@@ -385,10 +476,30 @@ def consume(ctx: NodeContext, session: Session, order: Order, contract: Contract
                 mend_en="sign a new version with more uses",
             )
         rows = int(row.input["rows"]) if row is not None else 0
-        use = UseRow(contract_id=contract.contract_id, job=order.job, commitment=commitment, attempts=0, rows=rows, at=now())
-        ctx.record(session, "use_consumed", {"use": used + 1, "of": contract.limits.max_uses, "commitment": commitment}, **_where(order))
+        use = UseRow(
+            contract_id=contract.contract_id,
+            job=order.job,
+            commitment=commitment,
+            attempts=0,
+            rows=rows,
+            at=now(),
+        )
+        ctx.record(
+            session,
+            "use_consumed",
+            {"use": used + 1, "of": contract.limits.max_uses, "commitment": commitment},
+            **_where(order),
+        )
     if use.attempts >= MAX_ATTEMPTS:
-        raise Refusal(403, "attempts_exhausted", "重试次数已用尽", "no attempts left", party=ctx.org_id, stage="compute", limit=str(MAX_ATTEMPTS))
+        raise Refusal(
+            403,
+            "attempts_exhausted",
+            "重试次数已用尽",
+            "no attempts left",
+            party=ctx.org_id,
+            stage="compute",
+            limit=str(MAX_ATTEMPTS),
+        )
     use.attempts += 1
     session.add(use)
 
@@ -396,7 +507,9 @@ def consume(ctx: NodeContext, session: Session, order: Order, contract: Contract
 def evidence_of(ctx: NodeContext, job: str, attempt: int) -> list[str]:
     """This node's evidence of a job so far, as it goes back with an answer (the outbox carries it too)."""
     with ctx.session() as session:
-        rows = session.exec(select(JournalRow).where(JournalRow.job == job).order_by(col(JournalRow.signer_seq))).all()
+        rows = session.exec(
+            select(JournalRow).where(JournalRow.job == job).order_by(col(JournalRow.signer_seq))
+        ).all()
     return [base64.b64encode(r.envelope).decode() for r in rows]
 
 
@@ -406,12 +519,29 @@ def _check_batches(ctx: NodeContext, contract: Contract, batches: list[dict[str,
     owners = list(contract.owners())
     expected = [(o, "institution" if o in institutions else "bank", n) for n, o in enumerate(owners)]
     said = sorted(((b["owner"], b["side"], b["batch"]) for b in batches), key=lambda b: int(b[2]))
-    if said != expected or any(not 0 <= int(b["rows"]) < 2**40 for b in batches) or sum(int(b["rows"]) for b in batches) > contract.limits.max_rows:
-        raise Refusal(403, "batches_invalid", "数据批次与合约不符或超过数据量上限", "the batches are not those of the contract, or exceed its volume", party=ctx.org_id, stage="compute", limit=str(contract.limits.max_rows))
+    if (
+        said != expected
+        or any(not 0 <= int(b["rows"]) < 2**40 for b in batches)
+        or sum(int(b["rows"]) for b in batches) > contract.limits.max_rows
+    ):
+        raise Refusal(
+            403,
+            "batches_invalid",
+            "数据批次与合约不符或超过数据量上限",
+            "the batches are not those of the contract, or exceed its volume",
+            party=ctx.org_id,
+            stage="compute",
+            limit=str(contract.limits.max_rows),
+        )
 
 
 def _where(order: Order) -> dict[str, Any]:
-    return {"contract": order.contract, "job": order.job, "attempt": order.attempt, "stage": Stage.COMPUTE.value if order.stage is Stage.COMPUTE else order.stage.value}
+    return {
+        "contract": order.contract,
+        "job": order.job,
+        "attempt": order.attempt,
+        "stage": Stage.COMPUTE.value if order.stage is Stage.COMPUTE else order.stage.value,
+    }
 
 
 def _raw(data: bytes) -> str:

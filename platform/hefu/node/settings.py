@@ -32,7 +32,9 @@ class NodeSettings(BaseModel):
     compute_deadline_seconds: float = 1800.0
     worker_memory_mb: int = 8192
     open_results: bool = False  # open a result as it arrives, instead of waiting for a person
-    sign_contracts: bool = False  # never on in production: sign what arrives without a person (unattended demo)
+    sign_contracts: bool = (
+        False  # never on in production: sign what arrives without a person (unattended demo)
+    )
 
 
 class NodePaths:

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from hefu.domain.contract import Contract
 from hefu.node.context import NodeContext
 from hefu.node.deliveries import tell_pending
+from hefu.node.peer_outbox import send_pending
 from hefu.node.refusals import not_found, refuse
 from hefu.store.base import now
 from hefu.store.node_tables import ContractRow, ContractSignatureRow, JobRow, ResultRow
@@ -85,11 +86,11 @@ def overdue(state: str, due_at: datetime, waiting: Literal["asked", "sent"]) -> 
 
 def keep_going(ctx: NodeContext) -> threading.Thread:
     """A started thread that sends again what a silent peer or coordinator has not received, until the node stops."""
-    from hefu.node import inquiries, records
+    from hefu.node import records  # it stands on this module
 
     def run() -> None:
         while not ctx.stop.wait(_RETRY_SECONDS):
-            for step in (tell_pending, records.ask_again, inquiries.send_pending):
+            for step in (tell_pending, records.ask_again, send_pending):
                 try:
                     step(ctx)
                 except Exception:

@@ -32,7 +32,10 @@ def main() -> None:
         _limit(task)
         report = _prepare(task) if task["task"] == "prepare" else _compute(task, out)
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        report |= {"cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3), "peak_rss_mb": usage.ru_maxrss // 1024}
+        report |= {
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+            "peak_rss_mb": usage.ru_maxrss // 1024,
+        }
         print(json.dumps({"report": report}), file=out)
     except BaseException as error:
         print(json.dumps({"error": _describe(error)}), file=out)
@@ -45,7 +48,9 @@ def _limit(task: dict[str, Any]) -> None:
 
     memory = int(task["memory_mb"]) << 20
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    confine([Path(task["folder"])], [Path(p) for p in task.get("read_only", [])])
+    kernels = os.environ.get("NUMBA_CACHE_DIR")  # numba uses a cache only where it may write
+    writable = [Path(task["folder"]), *([Path(kernels)] if kernels else [])]
+    confine(writable, [Path(p) for p in task.get("read_only", [])])
 
 
 def _describe(error: BaseException) -> dict[str, str]:
@@ -63,7 +68,11 @@ def _describe(error: BaseException) -> dict[str, str]:
         return {"code": "memory_limit", "zh": "内存超出任务上限", "en": "the job's memory limit was reached"}
     if isinstance(error, OSError) and error.errno == 28:
         return {"code": "disk_full", "zh": "磁盘空间不足", "en": "no space left on the disk"}
-    return {"code": "work_failed", "zh": f"内部错误 {type(error).__name__}", "en": f"internal error {type(error).__name__}"}
+    return {
+        "code": "work_failed",
+        "zh": f"内部错误 {type(error).__name__}",
+        "en": f"internal error {type(error).__name__}",
+    }
 
 
 def _prepare(task: dict[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class WorkerProcess:
                 cwd=task["folder"],
                 env=_environment(task["folder"]),
                 start_new_session=True,
-                preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509  # one prctl call, no Python state touched
+                preexec_fn=die_with_parent(signal.SIGKILL),  # one prctl call, no Python state touched
             )
         task = {**task, "inbox_fd": theirs.fileno()}
         theirs.close()
@@ -118,5 +118,19 @@ class WorkerFailed(Exception):
 
 def _environment(folder: str) -> dict[str, str]:
     """Nothing of the node's environment but what Python and numba need."""
-    keep = ("PATH", "LANG", "LC_ALL", "TZ", "NUMBA_CACHE_DIR", "PYTHONPATH", "VIRTUAL_ENV", "HOME", "OPENBLAS_CORETYPE")
-    return {k: os.environ[k] for k in keep if k in os.environ} | {"TMPDIR": folder, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    keep = (
+        "PATH",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "NUMBA_CACHE_DIR",
+        "PYTHONPATH",
+        "VIRTUAL_ENV",
+        "HOME",
+        "OPENBLAS_CORETYPE",
+    )
+    return {k: os.environ[k] for k in keep if k in os.environ} | {
+        "TMPDIR": folder,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }

@@ -56,4 +56,6 @@ def json_column(factory: Any = dict) -> Any:
 
 def open_engine(url: str, *, pool_size: int = 10) -> Engine:
     """A pooled engine that notices dead connections (PostgreSQL restarted) before it hands one out."""
-    return create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    return create_engine(
+        url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, connect_args={"connect_timeout": 10}
+    )

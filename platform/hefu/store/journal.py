@@ -22,7 +22,9 @@ from hefu.store.base import now
 class Journal:
     """Signs evidence as `actor` and appends it to the database's `journal` table."""
 
-    def __init__(self, actor: str, key: Ed25519PrivateKey, on_append: Callable[[Session, Envelope], None] | None = None) -> None:
+    def __init__(
+        self, actor: str, key: Ed25519PrivateKey, on_append: Callable[[Session, Envelope], None] | None = None
+    ) -> None:
         self._actor, self._key, self._on_append = actor, key, on_append
 
     @property
@@ -46,7 +48,11 @@ class Journal:
         body  ids, digests, counts and verdicts only: leaf hashes are public, entries are read by all parties
         """
         session.connection().execute(text("select pg_advisory_xact_lock(hashtext('hefu.journal'))"))
-        last = session.connection().execute(text("select signer_seq, envelope_id from journal order by signer_seq desc limit 1")).first()
+        last = (
+            session.connection()
+            .execute(text("select signer_seq, envelope_id from journal order by signer_seq desc limit 1"))
+            .first()
+        )
         evidence = Evidence(
             kind=kind,
             actor=self._actor,

@@ -175,7 +175,9 @@ class JournalRow(NodeRow, table=True):
     contract: str | None = None
     job: str | None = Field(default=None, index=True)
     at: datetime = moment()
-    entry_seq: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True, index=True))  # the sender asks for those without one
+    entry_seq: int | None = Field(
+        default=None, sa_column=Column(BigInteger, nullable=True, index=True)
+    )  # the sender asks for those without one
     receipt: str | None = None
 
 

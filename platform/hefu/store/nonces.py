@@ -18,7 +18,9 @@ class DatabaseNonces:
         """Keep a nonce; False when it was there already. Every thousandth call clears out those that are too old."""
         with self._engine.begin() as connection:
             done = connection.execute(
-                text("insert into nonce (sender, nonce, expires_at) values (:s, :n, :e) on conflict do nothing"),
+                text(
+                    "insert into nonce (sender, nonce, expires_at) values (:s, :n, :e) on conflict do nothing"
+                ),
                 {"s": sender, "n": nonce, "e": expires_at},
             )
             self._seen += 1

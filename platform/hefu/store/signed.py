@@ -42,11 +42,15 @@ def decode_envelope(data: bytes | str) -> dsse.Envelope:
         raise DocumentInvalid("envelope", "", str(error)) from error
 
 
-def read_signed(data: bytes | str | dsse.Envelope, document: type[D], payload_type: str, key: Ed25519PublicKey) -> D:
+def read_signed(
+    data: bytes | str | dsse.Envelope, document: type[D], payload_type: str, key: Ed25519PublicKey
+) -> D:
     """The document in an envelope that `key` signed."""
     envelope = data if isinstance(data, dsse.Envelope) else decode_envelope(data)
     if envelope.payload_type != payload_type:
-        raise DocumentInvalid(document.__name__, "payloadType", f"is {envelope.payload_type}, not {payload_type}")
+        raise DocumentInvalid(
+            document.__name__, "payloadType", f"is {envelope.payload_type}, not {payload_type}"
+        )
     try:
         dsse.verify_envelope(envelope, key)
     except LedgerError as error:
@@ -58,7 +62,9 @@ def read_unverified(data: bytes | str | dsse.Envelope, document: type[D], payloa
     """The document in an envelope whose signature the caller verifies next, with a key that the document names."""
     envelope = data if isinstance(data, dsse.Envelope) else decode_envelope(data)
     if envelope.payload_type != payload_type:
-        raise DocumentInvalid(document.__name__, "payloadType", f"is {envelope.payload_type}, not {payload_type}")
+        raise DocumentInvalid(
+            document.__name__, "payloadType", f"is {envelope.payload_type}, not {payload_type}"
+        )
     return document.from_bytes(envelope.payload)
 
 

@@ -1,8 +1,8 @@
 """How Alembic reaches a coordinator's database: the URL is given by the caller, the tables are ours."""
 
-import hefu.store.coordinator_tables
 from typing import Literal
 
+import hefu.store.coordinator_tables
 from alembic import context
 from hefu.store.base import COORDINATOR
 from sqlalchemy import create_engine

@@ -1,8 +1,8 @@
 """How Alembic reaches a node's database: the URL is given by the caller, the tables are ours."""
 
-import hefu.store.node_tables
 from typing import Literal
 
+import hefu.store.node_tables
 from alembic import context
 from hefu.store.base import NODE
 from sqlalchemy import create_engine
