@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
@@ -91,7 +91,7 @@ def arrival_view(row: ArrivalRow) -> ArrivalView:
     return ArrivalView(
         data_set_id=row.data_set_id,
         business_date=row.business_date.isoformat(),
-        state=cast("str", row.state),  # type: ignore[arg-type]  # checked by the model
+        state=row.state,  # checked by the model
         file_name=row.file_name,
         fingerprint=row.fingerprint,
         rows=row.rows,

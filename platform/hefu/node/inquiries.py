@@ -211,7 +211,7 @@ def inquiry_view(row: InquiryRow) -> InquiryView:
         org_id=row.org_id,
         rows=list(row.rows),
         question=row.question,
-        state=overdue(row.state, row.due_at, "sent"),  # type: ignore[arg-type]  # checked by the model
+        state=overdue(row.state, row.due_at, "sent"),  # checked by the model
         sent_at=row.sent_at,
         due_at=row.due_at,
         reply=row.reply,

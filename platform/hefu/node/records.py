@@ -112,7 +112,7 @@ def list_views(ctx: NodeContext) -> list[RecordView]:
             owner=row.owner,
             row=row.row,
             reason=row.reason,
-            state=_shown_state(row),  # type: ignore[arg-type]  # checked by the model
+            state=_shown_state(row),  # checked by the model
             asked_at=row.asked_at,
             due_at=row.due_at,
             answered_at=row.answered_at,

@@ -21,7 +21,7 @@ def summarise(result: ReconcileResult, batches: Sequence[Batch]) -> dict[str, An
         if len(result.owner)
         else np.array([], dtype=object)
     )
-    per_owner = []
+    per_owner: list[dict[str, Any]] = []
     for owner, side in sides.items():
         mine = names == owner
         counts = np.bincount(result.status[mine], minlength=len(Status))

@@ -10,9 +10,9 @@ import dataclasses
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hefu.components.reconcile import ReconcileResult
 from hefu.keys.sealing import SealHeader, open_sealed, seal
@@ -60,13 +60,10 @@ def read_table(ctx: NodeContext, row: ResultRow) -> ReconcileResult:
 def pack(result: ReconcileResult) -> bytes:
     """A result as npz bytes; the same result gives the same bytes only within one run (zip keeps times)."""
     out = io.BytesIO()
-    arrays: dict[str, NDArray[np.generic]] = {name: getattr(result, name) for name in _ARRAYS}
-    np.savez(
-        out,
-        names=np.array(result.owners, dtype=np.str_),
-        revealed=np.bool_(result.difference_revealed),
-        **arrays,
-    )  # type: ignore[arg-type]  # numpy's stub takes a flag where our arrays go
+    arrays: dict[str, Any] = {name: getattr(result, name) for name in _ARRAYS}
+    arrays["names"] = np.array(result.owners, dtype=np.str_)
+    arrays["revealed"] = np.bool_(result.difference_revealed)
+    np.savez(out, **arrays)
     return out.getvalue()
 
 
