@@ -2,7 +2,7 @@
 
 What is not told yet follows from the tables: arrivals with a higher id than the last one told, data sets whose
 description differs from the one told. Arrivals are written under one lock, so their ids become visible in order. When
-the coordinator is silent they wait, and `tell_pending` is called again.
+the coordinator is silent they wait, and `supervision.keep_going` calls `tell_pending` again.
 
 The coordinator gets days, counts, states and a salted digest of the file; no amounts, no names of files.
 """
@@ -26,7 +26,6 @@ from hefu.wire.errors import PeerRefused, WireError
 
 log = logging.getLogger("hefu.deliveries")
 
-_RETRY_SECONDS = 5.0
 _telling = threading.Lock()
 
 
@@ -49,21 +48,6 @@ def tell_pending(ctx: NodeContext) -> int:
         except (WireError, UnknownPeer) as error:
             log.warning("deliveries wait: %s", error)
             return 0
-
-
-def keep_telling(ctx: NodeContext) -> threading.Thread:
-    """A started thread that calls `tell_pending` every few seconds until the node stops."""
-
-    def run() -> None:
-        while not ctx.stop.wait(_RETRY_SECONDS):
-            try:
-                tell_pending(ctx)
-            except Exception:
-                log.exception("telling deliveries failed")
-
-    thread = threading.Thread(target=run, name="deliveries", daemon=True)
-    thread.start()
-    return thread
 
 
 def _tell_data_sets(ctx: NodeContext) -> int:
