@@ -298,7 +298,7 @@ def entries() -> list[m.LedgerEntryView]:
             logged_at=ago(0) - timedelta(seconds=40 * (400 - n)),
             kind=kinds[n % 8][0],
             actor=kinds[n % 8][1],
-            contract=CONTRACT,
+            contract=contract().digest,
             job="J000002R1" if n % 8 > 1 else None,
             stage=kinds[n % 8][2],
             attempt=1,

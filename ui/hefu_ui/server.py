@@ -48,6 +48,7 @@ def serve(config_path: Path) -> None:
         ssl_certfile=config.certificate,
         ssl_keyfile=config.private_key,
         log_level="warning",
+        access_log=False,
         server_header=False,
         proxy_headers=config.behind_tls_proxy,
     )

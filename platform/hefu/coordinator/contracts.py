@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from hefu.components.steps import check_step
 from hefu.coordinator.context import CoordinatorContext
@@ -47,7 +47,7 @@ def propose(ctx: CoordinatorContext, envelope: str, sender: str) -> str:
             earlier = session.exec(
                 select(ContractRow)
                 .where(ContractRow.contract_id == contract.contract_id)
-                .order_by(ContractRow.version.desc())  # type: ignore[attr-defined]  # a column
+                .order_by(col(ContractRow.version).desc())
             ).first()
             if (earlier.digest if earlier else None) != contract.previous or contract.version != (
                 earlier.version + 1 if earlier else 1
@@ -203,8 +203,8 @@ def _all_resumed(session: Session, digest: str, sender: str) -> bool:
     """Whoever suspended must resume: nobody lifts another's suspension."""
     held: dict[str, bool] = {}
     for row in session.exec(
-        select(ContractNoticeRow).where(ContractNoticeRow.digest == digest).order_by(ContractNoticeRow.id)
-    ):  # type: ignore[arg-type]  # a column
+        select(ContractNoticeRow).where(ContractNoticeRow.digest == digest).order_by(col(ContractNoticeRow.id))
+    ):
         if row.kind in ("suspend", "resume"):
             held[row.org_id] = row.kind == "suspend"
     held[sender] = False
@@ -225,7 +225,7 @@ def expire(ctx: CoordinatorContext) -> None:
 def active(session: Session, contract_id: str) -> tuple[ContractRow, Contract]:
     """The version in force. Raises Refusal naming the state when there is none."""
     rows = session.exec(
-        select(ContractRow).where(ContractRow.contract_id == contract_id).order_by(ContractRow.version.desc())  # type: ignore[attr-defined]  # a column
+        select(ContractRow).where(ContractRow.contract_id == contract_id).order_by(col(ContractRow.version).desc())
     ).all()
     if not rows:
         raise not_found(f"合约 {contract_id}", f"contract {contract_id}")
@@ -246,7 +246,7 @@ def active(session: Session, contract_id: str) -> tuple[ContractRow, Contract]:
 def newest(session: Session, contract_id: str) -> tuple[ContractRow, Contract]:
     """The newest version, whatever its state. Raises Refusal 404."""
     row = session.exec(
-        select(ContractRow).where(ContractRow.contract_id == contract_id).order_by(ContractRow.version.desc())  # type: ignore[attr-defined]  # a column
+        select(ContractRow).where(ContractRow.contract_id == contract_id).order_by(col(ContractRow.version).desc())
     ).first()
     if row is None:
         raise not_found(f"合约 {contract_id}", f"contract {contract_id}")

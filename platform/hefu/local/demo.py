@@ -255,7 +255,8 @@ def _write_result(regulator: ConsoleClient, jobs: list[str], out: Path) -> None:
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("owner", "row", "status"))
-        writer.writerows(sorted(lines, key=lambda x: (x[0] != "institution", x[1])))
+        lines.sort(key=lambda line: (line[0] != "institution", line[1]))
+        writer.writerows(lines)
 
 
 def _verify_ledger(system: LocalSystem, console: Console) -> tuple[bool, int]:

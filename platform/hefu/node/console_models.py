@@ -18,6 +18,7 @@
 | POST contracts/{digest}/sign | → ContractView · POST contracts/{digest}/notices NoticeRequest → ContractView |
 | GET jobs?contract_id&limit · GET jobs/{id} | → list[JobSummary] · JobView |
 | POST jobs | JobRequest → list[JobSummary] · POST jobs/{id}/cancel → JobView |
+| POST jobs/{id}/decision | ReviewRequest → JobView (a reviewer whom the contract names) |
 | GET schedules · POST schedules/{contract_id} | → list[ScheduleView] · ScheduleRequest → ScheduleView |
 | GET deliveries?contract_id&from&to | → list[DeliveryView] |
 | GET ledger/entries?contract&job&actor&kind&since&until&before&limit | → list[LedgerEntryView] |
@@ -393,6 +394,7 @@ class SideTotals(Shape):
     amount_mismatch: int
     missing: int
     conflict: int = 0
+    difference_cents: int | None = None
 
 
 class ResultSummary(Shape):

@@ -19,8 +19,10 @@ from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.directory import Directory, UnknownPeer
 from hefu.node.order_routes import create_order_router
 from hefu.node.peer_routes import create_peer_router
+from hefu.node.peer_supervision import create_peer_supervision_router
 from hefu.node.sessions import Attempts
 from hefu.node.settings import NodePaths, NodeSettings, load_kit, load_settings, write_private
+from hefu.node.supervision import keep_going
 from hefu.node.switchboard import Switchboard
 from hefu.store.base import now, open_engine
 from hefu.store.journal import Journal
@@ -85,7 +87,7 @@ def create_app(ctx: NodeContext, attempts: Attempts) -> FastAPI:
     app.include_router(create_order_router(ctx, attempts))
     app.include_router(create_peer_router(ctx))
     app.include_router(create_console_router(ctx))
-    _mount_supervision(app, ctx)
+    app.include_router(create_peer_supervision_router(ctx))
 
     @app.exception_handler(Refusal)
     async def refused(_request: Request, error: Refusal) -> JSONResponse:
@@ -115,12 +117,6 @@ def create_app(ctx: NodeContext, attempts: Attempts) -> FastAPI:
         return {"status": "ok", "org_id": ctx.org_id}
 
     return app
-
-
-def _mount_supervision(app: FastAPI, ctx: NodeContext) -> None:
-    from hefu.node.peer_supervision import create_peer_supervision_router
-
-    app.include_router(create_peer_supervision_router(ctx))
 
 
 def _keep_in_step(ctx: NodeContext, context: ssl.SSLContext) -> None:
@@ -156,6 +152,7 @@ def serve(root: Path, passphrase: bytes) -> None:
     threads = [
         threading.Thread(target=_keep_in_step, args=(ctx, context), name="registry", daemon=True),
         threading.Thread(target=outbox.work, args=(ctx,), name="outbox", daemon=True),
+        threading.Thread(target=keep_going, args=(ctx,), name="messages", daemon=True),
     ]
     ctx.wake_outbox.set()
     for thread in threads:

@@ -41,4 +41,5 @@ def _cell(cell: tuple[str, str, str] | None) -> str:
         return '<td><div class="cell none">·</div></td>'
     state, text, hover = cell
     color, symbol = look_of("arrival", state)
+    text = "" if state == "missing" else text
     return f'<td><div class="cell hf-{color}" title="{esc(hover)}">{icon(symbol)}<span>{esc(text)}</span></div></td>'

@@ -148,11 +148,15 @@ def _draw(view: JobView) -> None:
         )
         if view.parties:
             items = "".join(
-                f'<div class="item"><span></span><div><b>{esc(org_name(org))}</b></div>{chip(_step(state), "blue")}</div>'
+                f'<div class="item"><span></span><div><b>{esc(org_name(org))}</b></div>{"".join(chip(_step(part), "blue") for part in state.split(", "))}</div>'
                 for org, state in view.parties.items()
             )
             st.html(f'<div class="hf-feed">{items}</div>')
 
 
 def _step(step: str) -> str:
-    return t(f"progress.{step}") if f"progress.{step}" in CATALOGUE else named("stage", step)
+    """The word for what a job or a party is doing, or for a party's part in it."""
+    for kind in ("progress", "stage", "role"):
+        if f"{kind}.{step}" in CATALOGUE:
+            return t(f"{kind}.{step}")
+    return step

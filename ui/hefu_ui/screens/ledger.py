@@ -87,9 +87,14 @@ def _verify_progress() -> None:
 
 def _entries() -> None:
     kinds = sorted(key.split(".", 1)[1] for key in CATALOGUE if key.startswith("evidence."))
+    names = {c.digest: f"{c.contract_id} v{c.version}" for c in node().contracts()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        contract = st.text_input(
-            t("common.contract"), key="f_contract", value=st.query_params.get("contract", ""), width=160
+        contract = st.selectbox(
+            t("common.contract"),
+            ["", *names],
+            format_func=lambda d: names.get(d, t("common.all")),
+            key="f_contract",
+            width=160,
         )
         job = st.text_input(t("ledger.job"), key="f_job", value=st.query_params.get("job", ""), width=160)
         actor = st.text_input(t("ledger.actor"), key="f_actor", width=120)
@@ -124,7 +129,7 @@ def _entries() -> None:
                     t("common.time"): when(e.logged_at, seconds=True),
                     t("ledger.kind"): named("evidence", e.kind),
                     t("ledger.actor"): org_name(e.actor),
-                    t("common.contract"): e.contract or "—",
+                    t("common.contract"): names.get(e.contract or "", short(e.contract or "—")),
                     t("ledger.job"): e.job or "—",
                     t("jobs.stage"): named("stage", e.stage) if e.stage else "—",
                     t("ledger.leaf"): short(e.leaf_hash),
@@ -135,7 +140,7 @@ def _entries() -> None:
         )
         _paging([e.seq for e in entries])
         if chosen is not None:
-            _entry(node().entry(entries[chosen].seq))
+            _entry(node().entry(entries[chosen].seq), names)
 
 
 def _range(days: object) -> tuple[datetime | None, datetime | None]:
@@ -161,7 +166,7 @@ def _paging(seqs: list[int]) -> None:
             st.rerun()
 
 
-def _entry(d: LedgerEntryDetail) -> None:
+def _entry(d: LedgerEntryDetail, names: dict[str, str]) -> None:
     e = d.entry
 
     def valid(good: bool, yes: str, no: str) -> Html:
@@ -183,13 +188,13 @@ def _entry(d: LedgerEntryDetail) -> None:
                 (t("ledger.leaf"), mono(short(e.leaf_hash), e.leaf_hash)),
                 (t("ledger.envelope"), mono(short(e.envelope_id), e.envelope_id)),
                 (t("ledger.prev"), mono(short(d.prev), d.prev) if d.prev else t("common.none")),
-                (t("common.contract"), e.contract or t("common.none")),
+                (t("common.contract"), names.get(e.contract or "", short(e.contract or t("common.none")))),
                 (t("ledger.job"), e.job or t("common.none")),
             ]
         )
         st.html(f"<b>{esc(t('ledger.body'))}</b>")
         facts(
-            [(named("body", name), _plain(value)) for name, value in d.body.items()]
+            [(named("body", name), _plain(value, name)) for name, value in d.body.items()]
             or [(t("ledger.body"), t("common.none"))]
         )
         with st.expander(t("ledger.raw"), icon=":material/data_object:"):
@@ -197,11 +202,25 @@ def _entry(d: LedgerEntryDetail) -> None:
             st.code(d.checkpoint, language=None)
 
 
-def _plain(value: object) -> Html:
-    """A value of the evidence's body in words: digests shortened, lists joined, nested values named."""
+_ORGS = ("by", "cast", "from", "org", "owner", "owners", "parties", "peer", "recipient")
+_WORDS = {"state": "job_state", "reason": "job_reason", "stage": "stage", "standing": "standing"}
+
+
+def _plain(value: object, name: str = "") -> Html:
+    """A value of the evidence's body in words: digests shortened, organisations named, lists joined."""
     if isinstance(value, dict):
-        return Html("<br>".join(f"{esc(named('body', k))}: {_plain(v)}" for k, v in value.items()))
+        return Html(
+            "<br>".join(f"{esc(org_name(k) if len(k) < 32 else k)}: {_plain(v)}" for k, v in value.items())
+        )
     if isinstance(value, list):
-        return Html("<br>".join(_plain(v) for v in value)) or esc("—")
-    text = t("common.none") if value is None else str(value)
-    return mono(short(text), text) if len(text) >= 32 and " " not in text else esc(text)
+        return Html("<br>".join(_plain(v, name) for v in value)) or esc("—")
+    if isinstance(value, bool):
+        return esc(t("common.yes") if value else t("common.no"))
+    if value is None or value == "":
+        return esc("—")
+    text = str(value)
+    if name in _ORGS:
+        return esc(org_name(text))
+    if len(text) >= 32 and " " not in text:
+        return mono(short(text), text)
+    return esc(named(_WORDS[name], text) if name in _WORDS else text)

@@ -45,8 +45,8 @@ def show() -> None:
                 for p in people
             ],
             {
-                t("participants.name"): st.column_config.TextColumn(width=230),
-                t("common.roles"): st.column_config.TextColumn(width=260),
+                t("participants.name"): st.column_config.TextColumn(width=200),
+                t("common.roles"): st.column_config.TextColumn(width=300),
                 t("participants.admission"): chips("admission", t("participants.admission"), 150),
                 t("participants.standing"): chips("standing", t("participants.standing"), 100),
             },

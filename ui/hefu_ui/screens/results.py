@@ -46,11 +46,8 @@ def show() -> None:
 
 def _metrics(results: list[ResultSummary]) -> None:
     standing = [r for r in results if r.stands and r.opened_at]
-    rows = sum(
-        (r.matched or 0) + (r.mismatched or 0) + (r.missing_at_bank or 0) + (r.missing_at_institution or 0)
-        for r in standing
-    )
     matched = sum(r.matched or 0 for r in standing)
+    rows = sum((r.matched or 0) / r.match_rate for r in standing if r.match_rate)
     by_day = sorted(standing, key=lambda r: r.business_date)
     with st.grid(columns=4, min_column_width=210):
         st.metric(
@@ -63,7 +60,7 @@ def _metrics(results: list[ResultSummary]) -> None:
             delta_arrow="off",
         )
         st.metric(t("overview.match_rate"), rate(matched / rows if rows else None), border=True, height="stretch",
-                  delta=t("results.of_rows", n=count(rows)), delta_color="green", delta_arrow="off",
+                  delta=t("results.of_rows", n=count(matched)), delta_color="green", delta_arrow="off",
                   chart_data=[(r.match_rate or 0) * 100 for r in by_day] if len(by_day) > 1 else None, chart_type="area")  # fmt: skip
         st.metric(t("results.total_difference"), money(sum(r.difference_cents or 0 for r in standing)), border=True, height="stretch",
                   delta=t("results.sum_note"), delta_color="orange", delta_arrow="off",

@@ -37,6 +37,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "jobs.to_result": ("查看结果", "Result"),
     "job_reason.T+1": ("按调度（T+1）", "Schedule (T+1)"),
     "job_reason.supplement": ("补报更正", "Supplement or correction"),
+    "job_reason.demo": ("演示", "Demo"),
     "job_reason.schedule": ("按调度", "Schedule"),
     "job_reason.scheduled": ("按调度", "Schedule"),
     "job_reason.manual": ("手工运行", "By hand"),

@@ -18,7 +18,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "results.days_opened": ("已拆封天数", "Days opened"),
     "results.total_difference": ("累计差额", "Total difference"),
     "results.off_book": ("疑似账外", "Off-book?"),
-    "results.of_rows": ("共 {n} 笔", "of {n} rows"),
+    "results.of_rows": ("一致 {n} 笔", "{n} rows match"),
     "results.sum_note": ("金额不符合计", "sum of mismatches"),
     "results.off_book_note": ("有资金无业务", "funds without business"),
     "results.to_open": ("{n} 份待拆封", "{n} still sealed"),
