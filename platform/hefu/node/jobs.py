@@ -107,7 +107,8 @@ def _parts(
                 if offset == 0:
                     return [], ""
                 continue
-            parts.append({"path": str(file_path(ctx, row)), "day": row.business_date.isoformat()})
+            day_of_file = row.business_date.isoformat()
+            parts.append({"path": str(file_path(ctx, row)), "day": day_of_file, "fingerprint": row.fingerprint})
             digest.update(row.fingerprint.encode())
     return parts, digest.hexdigest()
 
@@ -198,6 +199,7 @@ def _prepare(
         ]
     kept = {k: report[k] for k in ("rows", "own_rows", "rejected", "commitment")} | {
         "fingerprint": fingerprint,
+        "own_file": parts[0]["fingerprint"],
         "salt": salt,
     }
     with ctx.session() as session:

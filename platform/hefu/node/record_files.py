@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 
 from sqlmodel import Session, col, select
 
@@ -43,7 +42,7 @@ def read_record(
 
 
 def _input_file(session: Session, part: JobRow, data_set_id: str) -> ArrivalRow | None:
-    """The day's file that the job read: by the fingerprint in its input, else the one that stood at the time."""
+    """The day's own file that the job read."""
     rows = session.exec(
         select(ArrivalRow)
         .where(
@@ -53,7 +52,4 @@ def _input_file(session: Session, part: JobRow, data_set_id: str) -> ArrivalRow 
         )
         .order_by(col(ArrivalRow.id).desc())
     ).all()
-    for row in rows:
-        if hashlib.sha256(row.fingerprint.encode()).hexdigest() == part.input.get("fingerprint"):
-            return row
-    return next((row for row in rows if row.at <= part.updated_at), None)
+    return next((row for row in rows if row.fingerprint == part.input.get("own_file")), None)

@@ -152,11 +152,11 @@ def serve(root: Path, passphrase: bytes) -> None:
     threads = [
         threading.Thread(target=_keep_in_step, args=(ctx, context), name="registry", daemon=True),
         threading.Thread(target=outbox.work, args=(ctx,), name="outbox", daemon=True),
-        threading.Thread(target=keep_going, args=(ctx,), name="messages", daemon=True),
     ]
     ctx.wake_outbox.set()
     for thread in threads:
         thread.start()
+    keep_going(ctx)
     log.info("node of %s on %s:%d", ctx.org_id, ctx.settings.host, ctx.settings.port)
     try:
         tls_server(app, host=ctx.settings.host, port=ctx.settings.port, context=context).run()

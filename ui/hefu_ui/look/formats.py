@@ -63,6 +63,8 @@ def took(seconds: float | None) -> str:
     """A duration."""
     if seconds is None:
         return "—"
+    if 0 < seconds < 0.1:
+        return t("common.seconds", n="<0.1")
     if seconds < 90:
         return t("common.seconds", n=f"{seconds:.1f}")
     return t("common.minutes", n=f"{seconds / 60:.1f}")

@@ -11,7 +11,7 @@ from hefu_ui.look.html import chip, esc, facts, mono
 from hefu_ui.look.page import card, do, empty, go, page_title, problems_shown
 from hefu_ui.look.picker import chips, pick_row
 from hefu_ui.look.stages import draw_stages, draw_verdicts
-from hefu_ui.look.states import state_chip
+from hefu_ui.look.states import look_of, state_chip
 from hefu_ui.signed_in import may, node
 from hefu_ui.words import CATALOGUE, named, t
 
@@ -129,7 +129,8 @@ def _draw(view: JobView) -> None:
     )
     with card("stages", t("jobs.progress"), "route", f"{s.percent}% {_step(s.step)}"):
         draw_stages(view.stages)
-        st.html(f'<div class="hf-bar"><i style="width:{max(0, min(100, s.percent))}%"></i></div>')
+        color = look_of("job_state", s.state)[0]
+        st.html(f'<div class="hf-bar hf-{color}"><i style="width:{max(0, min(100, s.percent))}%"></i></div>')
     left, right = st.columns([3, 2], gap="medium")
     with left, card("verdicts", t("jobs.verdicts"), "fact_check", fill=True):
         draw_verdicts(view.stages)
@@ -148,7 +149,7 @@ def _draw(view: JobView) -> None:
         )
         if view.parties:
             items = "".join(
-                f'<div class="item"><span></span><div><b>{esc(org_name(org))}</b></div>{"".join(chip(_step(part), "blue") for part in state.split(", "))}</div>'
+                f'<div class="item"><span></span><div><b>{esc(org_name(org))}</b></div><div>{"".join(chip(_step(part), "blue") for part in state.split(", "))}</div></div>'
                 for org, state in view.parties.items()
             )
             st.html(f'<div class="hf-feed">{items}</div>')
