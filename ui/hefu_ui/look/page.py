@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 from pydantic import ValidationError
@@ -95,6 +96,7 @@ def do(deed: Callable[[], object], done: str) -> None:
     with problems_shown():
         deed()
         st.session_state["flash"] = done
+        st.session_state["deeds"] = st.session_state.get("deeds", 0) + 1
         st.rerun()
 
 
@@ -104,13 +106,26 @@ def show_flash() -> None:
         st.toast(said, icon=":material/check_circle:")
 
 
+@contextmanager
+def asking(label: str, key: str, symbol: str, *, primary: bool = False) -> Iterator[Callable[[str], str]]:
+    """A button that opens a small form; it closes, and forgets what was typed, once a deed is done.
+
+    Gives a function that makes the keys of the form's widgets.
+    """
+    done = st.session_state.get("deeds", 0)
+    suffix = f"_{done}" if done else ""
+    kind: Literal["primary", "secondary"] = "primary" if primary else "secondary"
+    with st.popover(label, icon=f":material/{symbol}:", type=kind, key=f"{key}_open{suffix}"):
+        yield lambda name: f"{name}{suffix}"
+
+
 def ask_reason(
     label: str, key: str, symbol: str, deed: Callable[[str], object], *, primary: bool = False
 ) -> None:
     """A button that asks for a reason before it acts."""
-    with st.popover(label, icon=f":material/{symbol}:", type="primary" if primary else "secondary"):
-        reason = st.text_area(t("common.reason"), key=f"{key}_reason", max_chars=2000)
-        if st.button(t("do.confirm"), key=f"{key}_confirm", type="primary"):
+    with asking(label, key, symbol, primary=primary) as named_key:
+        reason = st.text_area(t("common.reason"), key=named_key(f"{key}_reason"), max_chars=2000)
+        if st.button(t("do.confirm"), key=named_key(f"{key}_confirm"), type="primary"):
             if reason.strip():
                 do(lambda: deed(reason.strip()), label + " · " + t("common.done"))
             else:

@@ -7,7 +7,7 @@ from hefu.node.console_models import CaseView, Note
 
 from hefu_ui.look.formats import money
 from hefu_ui.look.html import esc, facts, table
-from hefu_ui.look.page import ask_reason, card, do, empty, page_title
+from hefu_ui.look.page import ask_reason, asking, card, do, empty, page_title
 from hefu_ui.look.picker import chips, pick_row
 from hefu_ui.look.states import state_chip
 from hefu_ui.signed_in import may, me, node
@@ -78,11 +78,11 @@ def _heading(name: str) -> str:
 def _steps(c: CaseView) -> None:
     with st.container(horizontal=True, key="case_steps"):
         if c.state in ("open", "assigned") and may("preparer", "approver"):
-            with st.popover(t("cases.assign"), icon=":material/person_add:"):
+            with asking(t("cases.assign"), "case_assign", "person_add") as named_key:
                 who = st.text_input(
-                    t("cases.assignee"), key="case_who", value=c.assignee or me().user.username
+                    t("cases.assignee"), key=named_key("case_who"), value=c.assignee or me().user.username
                 )
-                if st.button(t("do.confirm"), key="case_assign", type="primary", disabled=not who):
+                if st.button(t("do.confirm"), key=named_key("case_assign"), type="primary", disabled=not who):
                     do(
                         lambda: node().move_case(
                             c.case_id, "assign", Note(text=t("cases.assigned_text"), assignee=who)
@@ -97,12 +97,18 @@ def _steps(c: CaseView) -> None:
                 lambda text: node().move_case(c.case_id, "explain", Note(text=text)),
             )
         if c.state in ("explained", "adjusted") and may("preparer"):
-            with st.popover(t("cases.adjust"), icon=":material/tune:"):
+            with asking(t("cases.adjust"), "case_adjust", "tune") as named_key:
                 amount = st.number_input(
-                    t("cases.adjustment_yuan"), value=0.0, step=100.0, format="%.2f", key="case_amount"
+                    t("cases.adjustment_yuan"),
+                    value=0.0,
+                    step=100.0,
+                    format="%.2f",
+                    key=named_key("case_amount"),
                 )
-                text = st.text_area(t("common.reason"), key="case_adjust_reason")
-                if st.button(t("do.confirm"), key="case_adjust", type="primary", disabled=not text):
+                text = st.text_area(t("common.reason"), key=named_key("case_adjust_reason"))
+                if st.button(
+                    t("do.confirm"), key=named_key("case_adjust"), type="primary", disabled=not text
+                ):
                     note = Note(text=text, amount_cents=round(amount * 100))
                     do(lambda: node().move_case(c.case_id, "adjust", note), t("cases.moved"))
         if c.state in ("explained", "adjusted") and may("approver"):

@@ -136,7 +136,10 @@ def _entries() -> None:
                 }
                 for e in entries
             ],
-            {"#": st.column_config.NumberColumn(width=60)},
+            {
+                "#": st.column_config.NumberColumn(width=60),
+                t("ledger.kind"): st.column_config.TextColumn(width=125),
+            },
         )
         _paging([e.seq for e in entries])
         if chosen is not None:

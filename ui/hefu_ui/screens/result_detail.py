@@ -9,7 +9,7 @@ from hefu.node.console_models import ExceptionRow, InquiryRequest, RecordRequest
 
 from hefu_ui.look.formats import count, money, org_name, rate, took, when
 from hefu_ui.look.html import Html, chip, esc, icon, table
-from hefu_ui.look.page import card, do, empty, page_title, problems_shown
+from hefu_ui.look.page import asking, card, do, empty, page_title, problems_shown
 from hefu_ui.look.picker import chips, columns_of, table_height
 from hefu_ui.look.states import state_chip
 from hefu_ui.signed_in import may, node
@@ -75,8 +75,9 @@ def _counts(view: ResultView) -> None:
             t("results.changed", day=s.business_date, n=old.revision, job=old.job_id),
             icon=":material/published_with_changes:",
         )
+    line = t("results.opened_line", who=s.opened_by, at=when(s.opened_at, seconds=True))
     st.caption(
-        t("results.opened_line", who=s.opened_by, at=when(s.opened_at, seconds=True), took=took(view.seconds))
+        line if view.seconds is None else line + " · " + t("results.computed_in", took=took(view.seconds))
     )
 
 
@@ -147,10 +148,12 @@ def _line(r: ExceptionRow) -> dict[str, Any]:
 def _ask(job_id: str, chosen: list[ExceptionRow]) -> None:
     owners = sorted({r.owner for r in chosen})
     with st.container(horizontal=True, key="ask"):
-        with st.popover(t("records.ask"), icon=":material/manage_search:"):
+        with asking(t("records.ask"), "ask_record", "manage_search") as named_key:
             st.caption(t("records.ask_note", n=len(chosen)))
-            reason = st.text_area(t("common.reason"), key="record_reason", max_chars=500)
-            if st.button(t("do.confirm"), key="record_go", type="primary", disabled=not reason.strip()):
+            reason = st.text_area(t("common.reason"), key=named_key("record_reason"), max_chars=500)
+            if st.button(
+                t("do.confirm"), key=named_key("record_go"), type="primary", disabled=not reason.strip()
+            ):
                 do(
                     lambda: [
                         node().ask_record(
@@ -160,14 +163,23 @@ def _ask(job_id: str, chosen: list[ExceptionRow]) -> None:
                     ],
                     t("records.asked"),
                 )
-        with st.popover(t("inquiries.send"), icon=":material/quick_reference_all:", type="primary"):
-            org = st.selectbox(t("inquiries.addressee"), owners, format_func=org_name)
+        with asking(t("inquiries.send"), "send_inquiry", "quick_reference_all", primary=True) as named_key:
+            org = st.selectbox(
+                t("inquiries.addressee"), owners, format_func=org_name, key=named_key("inquiry_to")
+            )
             rows = [r.row for r in chosen if r.owner == org]
             st.caption(t("inquiries.rows_chosen", n=len(rows)))
-            question = st.text_area(t("inquiries.question"), key="inquiry_question", max_chars=2000)
-            days = st.number_input(t("inquiries.due_days"), 1, 90, 5)
+            question = st.text_area(
+                t("inquiries.question"), key=named_key("inquiry_question"), max_chars=2000
+            )
+            days = st.number_input(t("inquiries.due_days"), 1, 90, 5, key=named_key("inquiry_days"))
             if (
-                st.button(t("do.confirm"), key="inquiry_go", type="primary", disabled=not question.strip())
+                st.button(
+                    t("do.confirm"),
+                    key=named_key("inquiry_go"),
+                    type="primary",
+                    disabled=not question.strip(),
+                )
                 and org
             ):
                 request = InquiryRequest(

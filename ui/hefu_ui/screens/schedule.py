@@ -9,7 +9,7 @@ from hefu.node.console_models import ScheduleRequest, ScheduleView
 
 from hefu_ui.look.formats import SHANGHAI, when
 from hefu_ui.look.html import Html, chip, esc, facts, mono
-from hefu_ui.look.page import card, do, empty, page_title
+from hefu_ui.look.page import asking, card, do, empty, page_title
 from hefu_ui.signed_in import may, node
 from hefu_ui.words import language, named, t
 
@@ -77,12 +77,12 @@ def _actions(s: ScheduleView) -> None:
                 lambda: node().set_schedule(s.contract_id, ScheduleRequest(action=action)),
                 t(f"schedule.{action}_done"),
             )
-        with st.popover(t("schedule.move"), icon=":material/more_time:"):
+        with asking(t("schedule.move"), f"move_{s.contract_id}", "more_time") as named_key:
             st.caption(t("schedule.move_note", minutes=s.window_minutes, at=_clock_of(s.signed_cron)))
             at = st.time_input(
-                t("schedule.new_time"), value=_time_of(s.cron), step=300, key=f"at_{s.contract_id}"
+                t("schedule.new_time"), value=_time_of(s.cron), step=300, key=named_key(f"at_{s.contract_id}")
             )
-            if st.button(t("do.confirm"), key=f"move_{s.contract_id}", type="primary"):
+            if st.button(t("do.confirm"), key=named_key(f"move_{s.contract_id}"), type="primary"):
                 cron = f"{at.minute} {at.hour} " + " ".join(s.cron.split()[2:])
                 do(
                     lambda: node().set_schedule(s.contract_id, ScheduleRequest(action="move", cron=cron)),

@@ -47,9 +47,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "results.opened_done": ("已拆封并存证", "Opened, and recorded"),
     "results.open_role": ("拆封需要经办或复核角色。", "Opening needs a preparer or an approver."),
     "results.opened_line": (
-        "由 {who} 于 {at} 拆封 · 计算用时 {took}",
-        "Opened by {who} at {at} · computed in {took}",
+        "由 {who} 于 {at} 拆封",
+        "Opened by {who} at {at}",
     ),
+    "results.computed_in": ("计算用时 {took}", "computed in {took}"),
     "results.changed": (
         "{day} 的数据有补报或更正：本版替代第 {n} 版（{job}），上方为变化量。",
         "The data of {day} were corrected: this version supersedes version {n} ({job}); the changes stand above.",
