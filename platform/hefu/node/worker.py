@@ -107,11 +107,14 @@ def _prepare(task: dict[str, Any]) -> dict[str, Any]:
 def _compute(task: dict[str, Any], out: Any) -> dict[str, Any]:
     from hefu.node.program import Program
 
-    last = 0.0
+    last, current, begun = 0.0, "", time.monotonic()
 
     def progress(stage: str, done: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, current
         moment = time.monotonic()
+        if stage != current:
+            current = stage
+            print(f"{task['job']}/{task['attempt']} {task['org']}: {stage} at {moment - begun:.2f} s", file=sys.stderr)
         if done >= total or moment - last > 0.2:
             last = moment
             print(json.dumps({"progress": [stage, done, total]}), file=out)
