@@ -13,7 +13,10 @@ from hefu_ui.look.states import state_options
 def pick_row(
     key: str, rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any] | None = None
 ) -> int | None:
-    """Draw rows (title → value); returns the index of the selected one."""
+    """Draw rows (title → value); returns the index of the selected one.
+
+    A deed may put the rows in another order, so after one nothing is selected: pages keep the id of what they show.
+    """
     event: Any = st.dataframe(
         columns_of(rows),
         hide_index=True,
@@ -22,7 +25,7 @@ def pick_row(
         column_config=dict(config or {}),
         on_select="rerun",
         selection_mode="single-row",
-        key=key,
+        key=f"{key}_{st.session_state.get('deeds', 0)}",
     )
     chosen = event["selection"]["rows"]
     return int(chosen[0]) if chosen and chosen[0] < len(rows) else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 from hefu.node.console_models import CaseView, Note
 
-from hefu_ui.look.formats import money
-from hefu_ui.look.html import esc, facts, table
+from hefu_ui.look.formats import money, short
+from hefu_ui.look.html import esc, facts, mono, table
 from hefu_ui.look.page import ask_reason, asking, card, do, empty, page_title
 from hefu_ui.look.picker import chips, pick_row
 from hefu_ui.look.states import state_chip
@@ -39,14 +39,15 @@ def show() -> None:
             ],
             {t("common.state"): chips("case", t("common.state"), 110)},
         )  # fmt: skip
-    wanted = [i for i, c in enumerate(cases) if c.case_id == st.query_params.get("id")]
-    index = chosen if chosen is not None else wanted[0] if wanted else None
-    if index is not None:
-        _detail(cases[index])
+    if chosen is not None:
+        st.query_params["id"] = cases[chosen].case_id
+    for case in cases:
+        if case.case_id == st.query_params.get("id"):
+            _detail(case)
 
 
 def _detail(c: CaseView) -> None:
-    with card("case", t("cases.case", day=c.business_date, row=c.row), "assignment", c.case_id):
+    with card("case", t("cases.case", day=c.business_date, row=c.row), "assignment", short(c.case_id)):
         facts(
             [
                 (t("common.state"), state_chip("case", c.state)),
@@ -54,7 +55,10 @@ def _detail(c: CaseView) -> None:
                 (t("cases.adjustment"), money(c.adjustment_cents)),
                 (t("cases.prepared_by"), c.prepared_by or t("common.none")),
                 (t("cases.approved_by"), c.approved_by or t("common.none")),
-                (t("cases.inquiry"), c.inquiry_id or t("common.none")),
+                (
+                    t("cases.inquiry"),
+                    mono(short(c.inquiry_id), c.inquiry_id) if c.inquiry_id else t("common.none"),
+                ),
                 (t("cases.explanation"), c.explanation or t("common.none")),
             ]
         )

@@ -6,12 +6,12 @@ import streamlit as st
 from hefu.domain.identity import Role
 from hefu.node.console_models import InquiryView, Note, RecordView
 
-from hefu_ui.look.formats import org_name, when
-from hefu_ui.look.html import Html, chip, esc, facts, table
+from hefu_ui.look.formats import moment, org_name, short, when
+from hefu_ui.look.html import Html, chip, esc, facts, mono, table
 from hefu_ui.look.page import ask_reason, card, empty, page_title
 from hefu_ui.look.states import state_chip
 from hefu_ui.signed_in import is_any, may, me, node
-from hefu_ui.words import t
+from hefu_ui.words import named, t
 
 
 def show() -> None:
@@ -38,7 +38,7 @@ def _inquiry(i: InquiryView) -> None:
         f"inquiry_{i.inquiry_id}",
         t("inquiries.to", org=org_name(i.org_id), day=i.business_date),
         "quick_reference_all",
-        i.inquiry_id,
+        short(i.inquiry_id),
     ):
         rows = Html(
             "".join(chip(f"#{row}", "blue") for row in i.rows[:24]) + (esc("…") if len(i.rows) > 24 else "")
@@ -73,11 +73,18 @@ def _records(records: list[RecordView]) -> None:
         empty("manage_search", t("records.none"), t("records.none_next"))
         return
     table(
-        [t("common.party"), t("records.job"), t("common.row"), t("common.state"), t("records.asked_at"), t("inquiries.due_at"), t("common.reason"), t("records.record")],
+        [t("records.row"), t("common.state"), t("records.asked_at"), t("inquiries.due_at"), t("common.reason"), t("records.record")],
         [
-            [org_name(r.owner), r.job_id, r.row, state_chip("record", r.state), when(r.asked_at), when(r.due_at), r.reason,
-             Html("<br>".join(f"{esc(k)}: {esc(v)}" for k, v in r.record.items())) if r.record else "—"]
+            [Html(f"<b>{esc(org_name(r.owner))} #{r.row}</b><br>{mono(r.job_id)}"), state_chip("record", r.state), moment(r.asked_at),
+             moment(r.due_at), r.reason, _record(r)]
             for r in sorted(records, key=lambda r: r.asked_at, reverse=True)
         ],
-        right=[2],
     )  # fmt: skip
+
+
+def _record(r: RecordView) -> Html:
+    """The record behind the row, as its owner sent it."""
+    lines = [
+        f'<span class="hf-nw">{esc(named("field", k))}: <b>{esc(v)}</b></span>' for k, v in r.record.items()
+    ]
+    return Html("<br>".join(lines)) if lines else esc("—")

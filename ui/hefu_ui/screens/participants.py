@@ -51,11 +51,12 @@ def show() -> None:
                 t("participants.standing"): chips("standing", t("participants.standing"), 100),
             },
         )
+    if chosen is not None:
+        st.query_params["id"] = people[chosen].application
     wanted = st.query_params.get("id")
-    ids = [i for i, p in enumerate(people) if wanted in (p.application, p.org_id)]
-    index = chosen if chosen is not None else ids[0] if ids else None
-    if index is not None:
-        _detail(people[index])
+    for p in people:
+        if wanted in (p.application, p.org_id):
+            _detail(p)
 
 
 def _detail(p: ParticipantView) -> None:

@@ -125,7 +125,7 @@ def _exceptions(job_id: str, view: ResultView) -> None:
             t("results.showing", first=offset + 1, last=offset + len(page.rows), all=count(page.total))
         )
         event: Any = st.dataframe(
-            columns_of([_line(r) for r in page.rows]), hide_index=True, width="stretch", on_select="rerun", key="exceptions_table",
+            columns_of([_line(r) for r in page.rows]), hide_index=True, width="stretch", on_select="rerun", key=f"exceptions_table_{st.session_state.get('deeds', 0)}",
             selection_mode="multi-row", height=table_height(len(page.rows)),
             column_config={t("common.state"): chips("row_status", t("common.state"), 230)},
         )  # fmt: skip

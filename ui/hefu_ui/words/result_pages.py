@@ -132,7 +132,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "监管方可在例外清单中勾选行，向数据提供方调阅该行的原始记录；请求与答复双方都会存证。",
         "The regulator may ask an owner for the record behind a row; both sides keep evidence.",
     ),
-    "records.job": ("任务", "Job"),
+    "records.row": ("记录", "Row"),
     "records.asked_at": ("请求时间", "Asked"),
     "records.record": ("记录内容", "Record"),
     "records.ask": ("调阅原始记录", "Ask for the record"),
