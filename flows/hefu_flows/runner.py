@@ -24,6 +24,7 @@ from prefect.types.entrypoint import EntrypointType
 from hefu_flows.client import CoordinatorClient
 from hefu_flows.deployments import start_run, sync_schedules
 from hefu_flows.errors import FlowsError
+from hefu_flows.health import beat_path
 from hefu_flows.job import execute_job
 from hefu_flows.runs import Runs
 from hefu_flows.schedule import t_plus_1
@@ -59,6 +60,7 @@ async def _serve(coordinator: CoordinatorClient, limit: int) -> None:
         await _take_up(prefect, runs, schedule)
 
         async def jobs() -> None:
+            beat_path().touch()
             if not runs.room():  # what nobody can start soon would lose its lease in the queue
                 return
             for startable in await asyncio.to_thread(coordinator.startable):

@@ -135,6 +135,7 @@ def node_init(
     profile: Annotated[Path, typer.Option(help="JSON: legal_name, legal_name_en, uscc, contact, roles, …")],
     database_url_file: Annotated[Path, typer.Option(help="file with the SQLAlchemy URL of its own database")],
     host: Annotated[str, typer.Option(help="address that others reach")],
+    listen: Annotated[str, typer.Option(help="address to listen on")] = "0.0.0.0",  # noqa: S104  # a service for other hosts
     port: Annotated[int, typer.Option(help="port of requests")] = 7443,
     channel_port: Annotated[int, typer.Option(help="port of computation channels")] = 7444,
     passphrase_fd: PassphraseFd = None,
@@ -155,7 +156,9 @@ def node_init(
         said[many] = tuple(said.get(many, ()))
     initialise(
         folder,
-        NodeSettings(org_id=org_id, host=host, port=port, channel_host=host, channel_port=channel_port),
+        NodeSettings(
+            org_id=org_id, host=host, listen=listen, port=port, channel_host=host, channel_port=channel_port
+        ),
         Profile(**said),
         database_url=database_url_file.read_text().strip(),
         passphrase=read_passphrase(passphrase_fd, passphrase_file),
@@ -199,6 +202,12 @@ def node_user_add(
 def flows_serve() -> None:
     """Run the flow runner (environment: HEFU_COORDINATOR_URL, HEFU_COORDINATOR_CERTIFICATE, HEFU_INTERNAL_TOKEN_FILE, PREFECT_*)."""
     _service("flows")()
+
+
+@flows_app.command("health")
+def flows_health() -> None:
+    """Exit 0 while the flow runner of this folder (PREFECT_HOME) is at work."""
+    raise typer.Exit(0 if _service("flows-health")() else 1)
 
 
 @console_app.command("serve")

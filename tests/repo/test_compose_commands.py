@@ -165,3 +165,100 @@ def test_postgres_command_starts_a_server_with_scram(tmp_path, port, scratch):
     finally:
         server.send_signal(signal.SIGINT)
         server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def system(scratch):
+    """A local system, set up and with its Prefect server running: what the containers' volumes and secrets would hold."""
+    from hefu.local.system import LocalSystem
+
+    with LocalSystem(scratch / "compose-system") as made:
+        made.initialise()
+        made.supervisor.start(made._prefect())
+        yield made
+
+
+def local(name: str, system, org: str, port: str) -> dict[str, str]:
+    """Where a container's places are here."""
+    secret = system.directory / f"passphrase-{org}"
+    secret.write_text(system._secrets["passphrases"][org])
+    secret.chmod(0o600)
+    folder = system.coordinator.root if org == "coordinator" else system.node(org).root
+    return {"/var/lib/hefu": str(folder), "/run/secrets/passphrase": str(secret)}
+
+
+@pytest.mark.parametrize(
+    ("name", "org"),
+    [("coordinator", "coordinator")]
+    + [
+        (f"node-{org}", org)
+        for org in ("institution", "bank", "regulator", "operator", "exchange", "auditor")
+    ],
+)
+def test_coordinator_and_every_node_start_as_the_file_gives_them(name, org, system, tmp_path):
+    number = system.port("coordinator" if org == "coordinator" else f"node-{org}")
+    health = check_of(name, {"8443": str(number), "7443": str(number)})
+    environment = {"PATH": path_with_our_programs()}
+    service = Service(
+        name,
+        command_of(name, local(name, system, org, str(number))),
+        tmp_path / "service.log",
+        lambda: subprocess.run(health, env=environment, check=False, capture_output=True).returncode == 0,
+        env={**environment_of(name, {}), **environment},
+        ready_seconds=120,
+    )
+    with Supervisor() as supervisor:
+        pid = supervisor.start(service)
+        assert system._secrets["passphrases"][org] not in Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_the_runner_starts_as_the_file_gives_it(system, tmp_path):
+    (tmp_path / "prefect_auth").write_text(system._secrets["prefect"])
+    places = {
+        "/run/secrets/prefect_auth": str(tmp_path / "prefect_auth"),
+        "/run/secrets/internal_token": str(system.coordinator.token),
+        "/run/secrets/coordinator_certificate": str(system.coordinator.certificate),
+        "http://prefect:4200": f"http://127.0.0.1:{system.port('prefect')}",
+        "https://coordinator:8443": f"https://127.0.0.1:{system.port('coordinator')}",
+        "/var/lib/hefu": str(tmp_path),
+    }
+    (tmp_path / "prefect").mkdir()
+    environment = {**environment_of("runner", places), "PATH": path_with_our_programs()}
+    health = check_of("runner", {})
+    service = Service(
+        "runner",
+        [
+            word.replace("/run/secrets/prefect_auth", str(tmp_path / "prefect_auth"))
+            for word in command_of("runner", {})
+        ],
+        tmp_path / "runner.log",
+        lambda: subprocess.run(health, env=environment, check=False).returncode == 0,
+        env=environment,
+        ready_seconds=120,
+    )
+    with Supervisor() as supervisor:
+        supervisor.start(system._coordinator_service())
+        supervisor.start(service)
+
+
+def test_the_console_starts_as_the_file_gives_it(system, tmp_path):
+    number = system.port("console")
+    system._console()  # writes console.json
+    config = system.directory / "console" / "console.json"
+    # The container serves TLS with a certificate in its own folder; here it listens without.
+    health = [
+        word.replace("https://127.0.0.1:8501", f"http://127.0.0.1:{number}")
+        for word in check_of("console", {})
+    ]
+    environment = {"PATH": path_with_our_programs()}
+    service = Service(
+        "console",
+        command_of("console", {"/var/lib/hefu/console.json": str(config)}),
+        tmp_path / "console.log",
+        lambda: subprocess.run(health, env=environment, check=False).returncode == 0,
+        env=environment,
+        cwd=tmp_path,
+        ready_seconds=120,
+    )
+    with Supervisor() as supervisor:
+        supervisor.start(service)

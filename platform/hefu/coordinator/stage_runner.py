@@ -1,7 +1,8 @@
 """Runs stages in threads of the coordinator, one per job, and keeps each outcome with its evidence in one transaction.
 
 A stage is idempotent: asked again while it is under way it reports, asked again when it is over it answers what it
-found. A coordinator that restarts finds the stage `running` with no thread, and starts it anew.
+found. A coordinator that restarts finds the stage `running` with no thread, and starts it anew; only a computation is
+not begun twice under one number: it is aborted at every node, and the job goes on with the next attempt.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _EVIDENCE_KINDS = {
     Stage.RELEASE: "release_ordered",
     Stage.RETAIN_AND_DELETE: "retention_checked",
 }
+
+
+_WAITS_LATER = ("awaiting_review", "ledger_late", "not_begun")
 
 
 @dataclass
@@ -75,6 +79,9 @@ class StageRunner:
                 return _answer(
                     "waiting" if row.state == "waiting" else "finished", Verdict.model_validate(row.verdict)
                 )
+            if stage is Stage.COMPUTE and row is not None and row.state == "failed":
+                return _answer("finished", Verdict.model_validate(row.verdict))
+            interrupted = row is not None and row.state == "running"
             row = (
                 row
                 if row is not None
@@ -90,14 +97,17 @@ class StageRunner:
             session.add(job)
             session.commit()
             thread = threading.Thread(
-                target=self._work, args=(job_id, stage, job.attempt), name=f"{job_id}/{stage}", daemon=True
+                target=self._work,
+                args=(job_id, stage, job.attempt, interrupted),
+                name=f"{job_id}/{stage}",
+                daemon=True,
             )
             with self._lock:
                 self._running[key] = _Running(thread)
         thread.start()
         return {"state": "running", "verdict": None, "percent": 0, "step": stage.value}
 
-    def _work(self, job_id: str, stage: Stage, attempt: int) -> None:
+    def _work(self, job_id: str, stage: Stage, attempt: int, interrupted: bool) -> None:
         ctx = self._ctx
         key = (job_id, stage.value, attempt)
 
@@ -131,6 +141,8 @@ class StageRunner:
                     outcome = stages.check_contract(ctx, job, contract)
                 case Stage.CHECK_DATA_SOURCES:
                     outcome = stages.check_data_sources(ctx, job, contract)
+                case Stage.COMPUTE if interrupted:
+                    outcome = stages.interrupted(ctx, job, contract)
                 case Stage.COMPUTE:
                     outcome = stages.compute(ctx, job, contract, report)
                 case Stage.CHECK_OUTPUT:
@@ -186,7 +198,7 @@ def _waits(stage: Stage, verdict: Verdict) -> bool:
     early = stage in (Stage.CHECK_PARTICIPANTS, Stage.CHECK_CONTRACT, Stage.CHECK_DATA_SOURCES)
     return verdict.waiting and (
         early
-        or any(f.rule in ("awaiting_review", "ledger_late") for f in verdict.findings)
+        or any(f.rule in _WAITS_LATER for f in verdict.findings)
         or stage is Stage.RETAIN_AND_DELETE
     )
 

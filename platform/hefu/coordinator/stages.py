@@ -309,6 +309,8 @@ def compute(
     )
     if faults:
         out.findings += faults
+        if all(f.severity is Severity.WAIT for f in faults):
+            out.findings.append(_not_begun())
         return out
     with ctx.session() as session:
         refused = consume_use(ctx, session, job, contract)
@@ -347,6 +349,32 @@ def compute(
         return out
     out.findings += transcripts_agree(out.evidence, job)
     return out
+
+
+def interrupted(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> Outcome:
+    """This service stopped in the middle of a computation: end it everywhere; the next attempt has a session of its own."""
+    everybody = cast(contract)
+    _abort(ctx, job, contract, everybody)
+    return Outcome(
+        parties=everybody,
+        findings=[
+            wait(
+                "coordinator_restarted",
+                "计算期间调度方重启，任务将以新的会话自动重试",
+                "the coordinator was restarted during the computation; the job tries again by itself, in a new session",
+                party="coordinator",
+            )
+        ],
+    )
+
+
+def _not_begun() -> Finding:
+    """No session was joined and no use consumed: the job waits under the same attempt."""
+    return wait(
+        "not_begun",
+        "计算尚未开始，任务将自动重试",
+        "the computation has not begun; the job tries again by itself",
+    )
 
 
 def _await_workers(

@@ -29,7 +29,6 @@ from hefu.node.deliveries import delivery_digest, tell_pending
 from hefu.node.incoming import Incoming, display_name
 from hefu.node.refusals import not_found
 from hefu.node.sources.errors import SourceError
-from hefu.node.sources.rejects import write_rejects
 from hefu.node.sources.summary import summarise
 from hefu.store.base import now
 from hefu.store.node_tables import ArrivalRow, ContractRow, DataSetRow
@@ -116,7 +115,7 @@ def _read(ctx: NodeContext, incoming: Incoming, data_set: DataSet, contracts: li
         )
         return [Part(fallback, 0, 0, 0, readable=False)]
     summary.rejects.file = incoming.name
-    write_rejects(incoming.rejects_path, summary.rejects)
+    incoming.write_rejects(summary.rejects)
     parts = [
         Part(day, totals.rows, totals.rejected, totals.amount_cents, readable=True)
         for day, totals in sorted(summary.days.items())

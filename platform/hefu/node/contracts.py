@@ -6,9 +6,11 @@ contract pins, and each pinned key is that of an admitted application. Nothing o
 
 from __future__ import annotations
 
+import logging
+from datetime import timedelta
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from hefu.components.registry import code_digest
 from hefu.components.steps import check_step
@@ -21,7 +23,7 @@ from hefu.domain.contract import (
     NoticeKind,
 )
 from hefu.domain.errors import DocumentInvalid
-from hefu.keys.public import load_public_ed25519
+from hefu.keys.public import load_public_ed25519, public_b64
 from hefu.node import registry
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.store.base import now
@@ -35,6 +37,8 @@ from hefu.store.signed import (
     sign_document,
 )
 from hefu.wire.refusal import Refusal, not_found
+
+log = logging.getLogger("hefu.node")
 
 
 def verify_parties(ctx: NodeContext, contract: Contract) -> dict[str, str]:
@@ -152,13 +156,16 @@ def _sign(ctx: NodeContext, contract: Contract, user: str, *, proposing: bool) -
 def give_notice(ctx: NodeContext, digest: str, kind: NoticeKind, reason: str, user: str) -> dict[str, str]:
     """Refuse, suspend, resume or terminate; told to every party directly. Answers whom it reached."""
     contract = stored(ctx, digest)[1]
+    with ctx.session() as session:
+        given = [n.issued_at for n in _notices(session, digest) if n.org_id == ctx.org_id]
     notice = ContractNotice(
         contract=digest,
         contract_id=contract.contract_id,
         kind=kind,
         org_id=ctx.org_id,
         reason=reason,
-        issued_at=now(),
+        # Later than our last one even where the clock was set back: the newest notice counts.
+        issued_at=max([now(), *(at + timedelta(microseconds=1) for at in given)]),
     )
     envelope = encode_envelope(sign_document(notice, NOTICE_TYPE, ctx.keys.identity))
     take_notice(ctx, envelope, by=user)
@@ -191,10 +198,7 @@ def take_notice(ctx: NodeContext, envelope: str, *, by: str = "") -> None:
     notice = read_signed(envelope, ContractNotice, NOTICE_TYPE, load_public_ed25519(party.identity_key))
     raw = decode_envelope(envelope).to_bytes()
     with ctx.session() as session:
-        if (
-            session.exec(select(ContractNoticeRow).where(ContractNoticeRow.envelope == raw)).first()
-            is not None
-        ):
+        if any(known.digest == notice.digest for known in _notices(session, notice.contract)):
             return
         session.add(
             ContractNoticeRow(
@@ -238,13 +242,16 @@ def sync(ctx: NodeContext) -> None:
             or (known == ContractState.ACTIVE and summary["state"] == "exhausted")
         ):
             continue
-        take_bundle(ctx, digest, ctx.client.get(COORDINATOR, f"/api/contracts/{digest}"))
+        try:
+            take_bundle(ctx, digest, ctx.client.get(COORDINATOR, f"/api/contracts/{digest}"))
+        except (DocumentInvalid, Refusal) as error:
+            log.error("contract %s is not taken: %s", digest, error)  # and the others are
 
 
 def take_bundle(ctx: NodeContext, digest: str, bundle: dict[str, Any]) -> None:
     """Keep a contract with the signatures and notices that verify; what does not verify is left out.
 
-    raises  DocumentInvalid when no signature belongs to a contract of this digest
+    raises  DocumentInvalid when no signature belongs to a contract of this digest, or it pins other keys of ours
     """
     contract: Contract | None = None
     verified: dict[str, bytes] = {}
@@ -263,6 +270,8 @@ def take_bundle(ctx: NodeContext, digest: str, bundle: dict[str, Any]) -> None:
         raise DocumentInvalid("Contract", "signatures", "none belongs to this digest")
     if ctx.org_id not in [p.org_id for p in contract.parties]:
         return
+    if contract.party(ctx.org_id).identity_key != public_b64(ctx.keys.identity):
+        raise DocumentInvalid("Contract", f"parties.{ctx.org_id}.identity_key", "is not this node's own key")
     _keep(ctx, contract, proposed_by=str(bundle["summary"]["proposed_by"]))
     with ctx.session() as session:
         for org_id, envelope in verified.items():
@@ -292,12 +301,8 @@ def state_of(session: Session, contract: Contract) -> ContractState:
         )
     }
     suspended: dict[str, bool] = {}
-    for notice in session.exec(
-        select(ContractNoticeRow)
-        .where(ContractNoticeRow.digest == contract.digest)
-        .order_by(col(ContractNoticeRow.id))
-    ):
-        match NoticeKind(notice.kind):
+    for notice in _notices(session, contract.digest):
+        match notice.kind:
             case NoticeKind.TERMINATE:
                 return ContractState.TERMINATED
             case NoticeKind.REFUSE if signed != {p.org_id for p in contract.parties}:
@@ -322,8 +327,19 @@ def state_of(session: Session, contract: Contract) -> ContractState:
     return ContractState.EXPIRED if now() > contract.limits.valid_until else ContractState.ACTIVE
 
 
+def _notices(session: Session, digest: str) -> list[ContractNotice]:
+    """A contract's notices as their signers issued them, whatever order they came in: who relays them late changes nothing."""
+    rows = session.exec(select(ContractNoticeRow).where(ContractNoticeRow.digest == digest))
+    found = [
+        read_unverified(row.envelope, ContractNotice, NOTICE_TYPE) for row in rows
+    ]  # verified on arrival
+    return sorted(found, key=lambda n: (n.issued_at, n.kind is NoticeKind.SUSPEND))
+
+
 def in_force(ctx: NodeContext, session: Session, digest: str) -> Contract:
     """The contract, if it is in force by this node's own view: all signatures verified again now.
+
+    Our own must be by our own key, whatever key the contract names for us: what we never signed binds us to nothing.
 
     raises  Refusal saying what is missing
     """
@@ -336,7 +352,12 @@ def in_force(ctx: NodeContext, session: Session, digest: str) -> Contract:
             "this node does not have that contract",
             party=ctx.org_id,
         )
-    contract = Contract.from_bytes(row.document)
+    try:
+        contract = Contract.from_bytes(row.document)
+    except DocumentInvalid as error:
+        raise _altered(ctx.org_id) from error
+    if contract.digest != digest:
+        raise _altered(ctx.org_id)
     for party in contract.parties:
         signature = session.get(ContractSignatureRow, (digest, party.org_id))
         if signature is None:
@@ -347,17 +368,14 @@ def in_force(ctx: NodeContext, session: Session, digest: str) -> Contract:
                 f"{party.org_id} has not signed the contract",
                 party=party.org_id,
             )
-        signed = read_signed(
-            signature.envelope, Contract, CONTRACT_TYPE, load_public_ed25519(party.identity_key)
-        )
+        own = party.org_id == ctx.org_id
+        key = ctx.keys.identity.public_key() if own else load_public_ed25519(party.identity_key)
+        try:
+            signed = read_signed(signature.envelope, Contract, CONTRACT_TYPE, key)
+        except DocumentInvalid as error:
+            raise _altered(party.org_id) from error
         if signed.digest != digest:
-            raise Refusal(
-                403,
-                "contract_altered",
-                "合约签署后被改动",
-                "the contract was altered after it was signed",
-                party=party.org_id,
-            )
+            raise _altered(party.org_id)
     state = state_of(session, contract)
     moment = now()
     if state is not ContractState.ACTIVE:
@@ -381,6 +399,16 @@ def in_force(ctx: NodeContext, session: Session, digest: str) -> Contract:
             mend_en="sign a new version",
         )
     return contract
+
+
+def _altered(org_id: str) -> Refusal:
+    return Refusal(
+        403,
+        "contract_altered",
+        f"合约签署后被改动，或 {org_id} 的签名无效",
+        f"the contract was altered after it was signed, or the signature of {org_id} does not verify",
+        party=org_id,
+    )
 
 
 def stored(ctx: NodeContext, digest: str) -> tuple[ContractRow, Contract]:

@@ -19,6 +19,7 @@ from types import TracebackType
 from hefu.node import preferences
 from hefu.node.context import NodeContext
 from hefu.node.refusals import Refusal, refuse
+from hefu.node.sources.rejects import Rejects, write_rejects
 
 SUFFIXES = (".csv", ".txt", ".tsv", ".xlsx", ".xls", ".parquet")
 MAX_NAME = 120
@@ -101,7 +102,17 @@ class Incoming:
 
     def write_rejects_text(self, content: str) -> None:
         """The list of rejected rows, where there is only a message."""
-        self.rejects_path.write_text(content, encoding="utf-8-sig")
+        try:
+            self.rejects_path.write_text(content, encoding="utf-8-sig")
+        except OSError as error:
+            raise _disk(error) from error
+
+    def write_rejects(self, rejects: Rejects) -> None:
+        """The list of rejected rows."""
+        try:
+            write_rejects(self.rejects_path, rejects)
+        except OSError as error:
+            raise _disk(error) from error
 
     def keep_as(self, target: Path) -> None:
         """Move the file and its list of rejected rows to their place."""
@@ -138,7 +149,7 @@ class Incoming:
 
 
 def _disk(error: OSError) -> Refusal:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return refuse(
             507,
             "disk_full",

@@ -8,26 +8,29 @@ import json
 import secrets
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from hefu_ledger.errors import LedgerError
 from hefu_ledger.evidence import parse_evidence
 from hefu_ledger.proof import Receipt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import Session, col, select
 
 from hefu.components.reconcile import ReconcileParameters
 from hefu.domain.contract import Contract
+from hefu.domain.document import Digest
 from hefu.domain.errors import DocumentInvalid
-from hefu.domain.job import DECISION_TYPE, Order, ReleaseDecision, Stage
+from hefu.domain.job import DECISION_TYPE, MAX_ATTEMPTS, JobId, Order, ReleaseDecision, Stage
 from hefu.domain.verdict import Finding, Severity, judge
 from hefu.keys.public import key_id, load_public_ed25519
-from hefu.node import datasets
+from hefu.node import contracts, datasets
 from hefu.node.arrivals import file_path
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.sessions import Attempts, evidence_of, institutions_of
+from hefu.node.worker import NO_SPACE
 from hefu.node.workers import WorkerFailed, WorkerProcess
 from hefu.store.base import now
-from hefu.store.node_tables import DataSetRow, JobRow, ResultRow
+from hefu.store.node_tables import DataSetRow, JobRow, JournalRow, ResultRow
 from hefu.store.signed import decode_envelope, read_signed
 from hefu.wire.refusal import Refusal
 
@@ -108,7 +111,9 @@ def _parts(
                     return [], ""
                 continue
             day_of_file = row.business_date.isoformat()
-            parts.append({"path": str(file_path(ctx, row)), "day": day_of_file, "fingerprint": row.fingerprint})
+            parts.append(
+                {"path": str(file_path(ctx, row)), "day": day_of_file, "fingerprint": row.fingerprint}
+            )
             digest.update(row.fingerprint.encode())
     return parts, digest.hexdigest()
 
@@ -188,7 +193,7 @@ def _prepare(
     except OSError as error:
         return {}, [
             Finding(
-                rule="disk_full" if error.errno == 28 else "work_failed",
+                rule="disk_full" if error.errno in NO_SPACE else "work_failed",
                 severity=Severity.WAIT,
                 party=ctx.org_id,
                 message_zh=f"{ctx.org_id} 的节点磁盘空间不足",
@@ -386,7 +391,9 @@ def _verify_checkpoint(
         from hefu_ledger.dsse import verify_envelope
 
         verify_envelope(envelope, load_public_ed25519(contract.platform.coordinator_key))
-        Receipt.from_bytes(receipt.encode()).verify(envelope, contract.platform.ledger_vkey)
+        shown = Receipt.from_bytes(receipt.encode())
+        shown.verify(envelope, contract.platform.ledger_vkey)
+        _check_not_rolled_back(ctx, shown)
     except (LedgerError, DocumentInvalid) as error:
         raise Refusal(
             403,
@@ -432,22 +439,75 @@ def _verify_checkpoint(
         )
 
 
+def _check_not_rolled_back(ctx: NodeContext, shown: Receipt) -> None:
+    """A log only grows: what it logged later stands later. An entry of ours that the receipt leaves no room for was dropped.
+
+    raises  Refusal when the ledger shown is behind, or beside, one that gave this node a receipt before
+    """
+    seq, journal = col(JournalRow.entry_seq), select(JournalRow)
+    with ctx.session() as session:
+        later = session.exec(journal.where(seq >= shown.index).order_by(seq)).all()
+        before = session.exec(journal.where(seq < shown.index).order_by(seq.desc()).limit(1)).all()
+    for row in [*later, *before]:
+        ours = Receipt.from_bytes((row.receipt or "").encode())
+        in_order = (ours.index > shown.index) == ((ours.logged_at or "") > (shown.logged_at or ""))
+        same_moment = ours.logged_at == shown.logged_at
+        if ours.index == shown.index or not (in_order or same_moment):
+            raise Refusal(
+                403,
+                "ledger_rolled_back",
+                "账本落后于本节点已获得的收据",
+                f"the ledger contradicts this node's receipt of entry {ours.index}",
+                party=COORDINATOR,
+                stage="release",
+                limit=str(ours.index),
+            )
+
+
 def _parse_time(text: str) -> Any:
     from datetime import datetime
 
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+class HalfHead(BaseModel):
+    """What stands before a sealed half: which result it is of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    contract: Digest
+    job: JobId
+    attempt: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)]
+    business_date: date
+    digest: Digest
+    batches: Annotated[list[dict[str, Any]], Field(max_length=64)]
+
+
+def _is_of(row: ResultRow) -> tuple[str, date]:
+    return row.contract, row.business_date
+
+
+def _half_differs(sender: str) -> Refusal:
+    return Refusal(
+        409,
+        "half_differs",
+        "已收到该结果的另一分片或更新的一次",
+        "another half of this attempt, or one of a later attempt, was received already",
+        party=sender,
+    )
+
+
 def take_half(ctx: NodeContext, sender: str, body: bytes) -> dict[str, Any]:
     """At the recipient: keep a sealed half as it came, with evidence. It is opened by a person, or at once where set so."""
-    if len(body) < 4 or len(body) < 4 + int.from_bytes(body[:4], "big"):
-        raise Refusal(422, "half_invalid", "结果分片格式错误", "the half is malformed", party=sender)
     size = int.from_bytes(body[:4], "big")
-    head, sealed = json.loads(body[4 : 4 + size]), body[4 + size :]
+    try:
+        head, sealed = HalfHead.model_validate_json(body[4 : 4 + size]), body[4 + size :]
+    except ValidationError as error:
+        raise Refusal(
+            422, "half_invalid", "结果分片格式错误", "the half is malformed", party=sender
+        ) from error
     with ctx.session() as session:
-        from hefu.node import contracts
-
-        contract = contracts.in_force(ctx, session, str(head["contract"]))
+        contract = contracts.in_force(ctx, session, head.contract)
         n0, _, n2 = contract.computation.compute_parties
         if sender not in (n0, n2) or ctx.org_id not in contract.recipients():
             raise Refusal(
@@ -458,7 +518,7 @@ def take_half(ctx: NodeContext, sender: str, body: bytes) -> dict[str, Any]:
                 party=sender,
             )
         digest = hashlib.sha256(sealed).hexdigest()
-        if digest != head["digest"]:
+        if digest != head.digest:
             raise Refusal(
                 422,
                 "digest_mismatch",
@@ -466,12 +526,20 @@ def take_half(ctx: NodeContext, sender: str, body: bytes) -> dict[str, Any]:
                 "the half does not match its digest",
                 party=sender,
             )
-        job, attempt = str(head["job"]), int(head["attempt"])
+        job, attempt = head.job, head.attempt
+        session.connection().exec_driver_sql("lock table result in exclusive mode")
+        row = session.get(ResultRow, job)
+        if row is not None and sender in row.halves and row.attempt == attempt:
+            if row.halves[sender]["digest"] != digest:
+                raise _half_differs(sender)
+            return {"complete": row.received_at is not None}
+        if row is not None and (
+            attempt < row.attempt or (contract.digest, head.business_date) != _is_of(row)
+        ):
+            raise _half_differs(sender)
         path = ctx.paths.results / f"{job}-{attempt}-{sender}.sealed"
         path.touch(mode=0o600)
         path.write_bytes(sealed)
-        session.connection().exec_driver_sql("lock table result in exclusive mode")
-        row = session.get(ResultRow, job)
         if row is None or row.attempt != attempt:
             if row is not None:
                 session.delete(row)
@@ -481,10 +549,10 @@ def take_half(ctx: NodeContext, sender: str, body: bytes) -> dict[str, Any]:
                 attempt=attempt,
                 contract=contract.digest,
                 contract_id=contract.contract_id,
-                business_date=date.fromisoformat(str(head["business_date"])),
+                business_date=head.business_date,
             )
         row.halves = {**row.halves, sender: {"path": str(path), "digest": digest}}
-        row.summary = {**row.summary, "batches": head["batches"]}
+        row.summary = {**row.summary, "batches": head.batches}
         if {n0, n2} <= set(row.halves):
             row.received_at = now()
         session.add(row)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hefu.domain.job import OrderKind
 from hefu.node import jobs
 from hefu.node.context import COORDINATOR, NodeContext
-from hefu.node.orders import accept
+from hefu.node.orders import accept, refusals_kept
 from hefu.node.sessions import Attempts
 from hefu.wire.middleware import sender_of
 from hefu.wire.refusal import Refusal
@@ -71,24 +71,28 @@ def create_order_router(ctx: NodeContext, attempts: Attempts) -> APIRouter:
     @router.post("/check-data")
     def check_data(body: OrderBody) -> dict[str, Any]:
         order, contract = accepted(body, "check_data")
-        if ctx.org_id not in contract.owners():
-            raise Refusal(
-                403,
-                "not_owner",
-                "本机构不是该合约的数据提供方",
-                "not a data owner of this contract",
-                party=ctx.org_id,
-            )
-        return jobs.check_data(ctx, attempts, order, contract)
+        with refusals_kept(ctx, order, body.order):
+            if ctx.org_id not in contract.owners():
+                raise Refusal(
+                    403,
+                    "not_owner",
+                    "本机构不是该合约的数据提供方",
+                    "not a data owner of this contract",
+                    party=ctx.org_id,
+                )
+            return jobs.check_data(ctx, attempts, order, contract)
 
     @router.post("/prepare")
     def prepare(body: OrderBody) -> dict[str, Any]:
-        return attempts.prepare(*accepted(body, "prepare"))
+        order, contract = accepted(body, "prepare")
+        with refusals_kept(ctx, order, body.order):
+            return attempts.prepare(order, contract)
 
     @router.post("/compute")
     def compute(body: ComputeBody) -> dict[str, Any]:
         order, contract = accepted(body, "compute")
-        return attempts.compute(order, contract, body.hellos, body.key_envelopes, body.batches)
+        with refusals_kept(ctx, order, body.order):
+            return attempts.compute(order, contract, body.hellos, body.key_envelopes, body.batches)
 
     @router.post("/abort")
     def abort(body: OrderBody) -> dict[str, str]:
@@ -104,7 +108,8 @@ def create_order_router(ctx: NodeContext, attempts: Attempts) -> APIRouter:
     @router.post("/release")
     def release(body: ReleaseBody) -> dict[str, Any]:
         order, contract = accepted(body, "release")
-        return jobs.release(ctx, order, contract, body.decisions, body.receipt, body.checked)
+        with refusals_kept(ctx, order, body.order):
+            return jobs.release(ctx, order, contract, body.decisions, body.receipt, body.checked)
 
     @router.post("/finish")
     def finish(body: OrderBody) -> dict[str, Any]:

@@ -6,8 +6,13 @@ node's own journal.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, select
 
 from hefu.domain.contract import Contract
 from hefu.domain.errors import DocumentInvalid
@@ -16,7 +21,7 @@ from hefu.keys.public import load_public_ed25519
 from hefu.node import contracts
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.store.base import now
-from hefu.store.node_tables import OrderRow
+from hefu.store.node_tables import JobRow, OrderRow
 from hefu.store.signed import decode_envelope, read_signed, read_unverified
 from hefu.wire.refusal import Refusal
 
@@ -39,18 +44,16 @@ def accept(ctx: NodeContext, envelope: str, kind: OrderKind) -> tuple[Order, Con
             else:
                 contract = contracts.in_force(ctx, session, order.contract)
             read_signed(envelope, Order, ORDER_TYPE, load_public_ed25519(contract.platform.coordinator_key))
-            _check_cast(ctx, contract, order)
+            _check_job(session, contract, order)
+            if kind not in ("abort", "finish"):
+                _check_cast(ctx, contract, order)
             if session.get(OrderRow, order.order_id) is not None:
-                raise Refusal(
-                    403,
-                    "order_replayed",
-                    "该指令已执行过",
-                    "this order was received before",
-                    party=COORDINATOR,
-                    stage=order.stage.value,
-                )
+                raise _replayed(order)
             session.add(_row(order, envelope, accepted=True, code="ok"))
-            session.commit()
+            try:
+                session.commit()
+            except IntegrityError as error:  # the same order twice at once
+                raise _replayed(order) from error
         return order, contract
     except DocumentInvalid as error:
         refusal = Refusal(
@@ -65,6 +68,27 @@ def accept(ctx: NodeContext, envelope: str, kind: OrderKind) -> tuple[Order, Con
     except Refusal as refusal:
         _remember(ctx, order, envelope, refusal)
         raise
+
+
+@contextmanager
+def refusals_kept(ctx: NodeContext, order: Order, envelope: str) -> Iterator[None]:
+    """Whatever is refused while an accepted order is carried out (no use left, a session replayed) is evidence too."""
+    try:
+        yield
+    except Refusal as refusal:
+        _remember(ctx, order, envelope, refusal)
+        raise
+
+
+def _replayed(order: Order) -> Refusal:
+    return Refusal(
+        403,
+        "order_replayed",
+        "该指令已执行过",
+        "this order was received before",
+        party=COORDINATOR,
+        stage=order.stage.value,
+    )
 
 
 def _check_form(ctx: NodeContext, order: Order, kind: OrderKind) -> None:
@@ -88,8 +112,26 @@ def _check_form(ctx: NodeContext, order: Order, kind: OrderKind) -> None:
         )
 
 
+def _check_job(session: Session, contract: Contract, order: Order) -> None:
+    """A job is of one contract and one day, whatever a later order says: no input is used for another purpose."""
+    row = session.exec(select(JobRow).where(JobRow.job == order.job)).first()
+    same = row is None or (row.contract, row.business_date.isoformat()) == (
+        order.contract,
+        order.business_date,
+    )
+    if not same or order.contract_id != contract.contract_id:
+        raise Refusal(
+            403,
+            "order_misdirected",
+            "指令与合约或任务不符",
+            "the order names another contract or day than its job is of",
+            party=COORDINATOR,
+            stage=order.stage.value,
+        )
+
+
 def _check_cast(ctx: NodeContext, contract: Contract, order: Order) -> None:
-    """Everybody in the contract is in good standing by this node's own view; the day is one that the contract covers."""
+    """Everybody in the contract is in good standing by this node's own view."""
     for party in contract.parties:
         if party.org_id != ctx.org_id and ctx.directory.standing(party.org_id) != "active":
             raise Refusal(
@@ -100,10 +142,6 @@ def _check_cast(ctx: NodeContext, contract: Contract, order: Order) -> None:
                 party=party.org_id,
                 stage=order.stage.value,
             )
-    if order.contract_id != contract.contract_id:
-        raise Refusal(
-            403, "order_misdirected", "指令与合约不符", "the order names another contract", party=COORDINATOR
-        )
 
 
 def _remember(ctx: NodeContext, order: Order | None, envelope: str, refusal: Refusal) -> None:

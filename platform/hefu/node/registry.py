@@ -35,6 +35,7 @@ from hefu.keys.keystore import NodeKeys
 from hefu.keys.public import load_public_ed25519, public_b64, spki_digest
 from hefu.keys.tls import reload, verify_pin
 from hefu.node.context import COORDINATOR, NodeContext
+from hefu.node.directory import UnknownPeer
 from hefu.node.settings import NodePaths, NodeSettings, write_private
 from hefu.store.base import now
 from hefu.store.node_tables import PeerRow
@@ -146,8 +147,8 @@ def sync(ctx: NodeContext, context: ssl.SSLContext | None) -> bool:
         if entry["standing_notice"]:
             try:
                 take_standing(ctx, entry["standing_notice"])
-            except (Refusal, DocumentInvalid):
-                continue  # known already, or about an organisation that we do not know
+            except (Refusal, DocumentInvalid, UnknownPeer):
+                continue  # known already, or about or from an organisation that we do not know
     return admitted
 
 
@@ -302,11 +303,14 @@ def set_standing(ctx: NodeContext, org_id: str, standing: Standing, reason: str,
 
 
 def take_standing(ctx: NodeContext, envelope: str) -> None:
-    """Believe a standing notice of the organisation itself, the operator or the auditor; newest number wins."""
+    """Believe a standing notice of the operator or the auditor, or of the organisation itself unless it lifts one; newest number wins."""
     document = read_unverified(envelope, StandingNotice, STANDING_TYPE)
     read_signed(envelope, StandingNotice, STANDING_TYPE, ctx.directory.identity_key(document.issued_by))
     auditors = {o for o in ctx.kit.applications if Role.AUDITOR in ctx.directory.application(o).roles}
-    if document.issued_by not in {document.org_id, ctx.kit.operator} | auditors:
+    entitled = {ctx.kit.operator} | auditors
+    if document.standing is not Standing.ACTIVE:
+        entitled |= {document.org_id}  # whoever is suspended does not lift it himself
+    if document.issued_by not in entitled:
         raise Refusal(
             403,
             "not_entitled",

@@ -144,7 +144,7 @@ def _keep_in_step(ctx: NodeContext, context: ssl.SSLContext) -> None:
 def serve(root: Path, passphrase: bytes) -> None:
     """Run the node until it is told to stop."""
     ctx = open_context(root, passphrase)
-    switchboard = Switchboard(ctx.settings.channel_host, ctx.settings.channel_port)
+    switchboard = Switchboard(ctx.settings.listen, ctx.settings.channel_port)
     attempts = Attempts(ctx, switchboard)
     context = server_context(ctx.paths.certificate.read_bytes(), ctx.keys.tls)
     app = create_app(ctx, attempts)
@@ -159,7 +159,7 @@ def serve(root: Path, passphrase: bytes) -> None:
     keep_going(ctx)
     log.info("node of %s on %s:%d", ctx.org_id, ctx.settings.host, ctx.settings.port)
     try:
-        tls_server(app, host=ctx.settings.host, port=ctx.settings.port, context=context).run()
+        tls_server(app, host=ctx.settings.listen, port=ctx.settings.port, context=context).run()
     finally:
         ctx.stop.set()
         ctx.wake_outbox.set()

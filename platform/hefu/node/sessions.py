@@ -13,11 +13,12 @@ import secrets
 import shutil
 import threading
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlmodel import Session, col, select
 
 from hefu.components.reconcile import ReconcileParameters, make_keys
@@ -159,7 +160,8 @@ class Attempts:
         ctx = self._ctx
         with self._lock:
             attempt = self._live.get((order.job, order.attempt))
-        if attempt is None or attempt.state != "prepared" or attempt.contract.digest != contract.digest:
+        agreed = None if attempt is None else (attempt.state, attempt.contract.digest, attempt.business_date)
+        if attempt is None or agreed != ("prepared", contract.digest, order.business_date):
             raise Refusal(
                 409,
                 "not_prepared",
@@ -197,6 +199,7 @@ class Attempts:
                     updated_at=now(),
                 )
             if ctx.org_id in contract.owners():
+                _check_own_batch(ctx, session, order, batches)
                 consume(ctx, session, order, contract)
             row.state, row.updated_at = "computing", now()
             row.input = {**row.input, "batches": batches}
@@ -445,9 +448,7 @@ def consume(ctx: NodeContext, session: Session, order: Order, contract: Contract
 
     raises  Refusal when no use is left, or the coordinator speaks of another input than this node committed to
     """
-    row = session.exec(
-        select(JobRow).where(JobRow.job == order.job, col(JobRow.input).op("?")("commitment"))
-    ).first()
+    row = _committed(session, order.job)
     commitment = str(row.input["commitment"]) if row is not None else ""
     if not commitment or not secrets.compare_digest(commitment, order.commitments.get(ctx.org_id, "")):
         raise Refusal(
@@ -462,19 +463,7 @@ def consume(ctx: NodeContext, session: Session, order: Order, contract: Contract
     session.connection().exec_driver_sql("lock table contract_use in exclusive mode")
     use = session.get(UseRow, (contract.contract_id, order.job, commitment))
     if use is None:
-        used = len(session.exec(select(UseRow).where(UseRow.contract_id == contract.contract_id)).all())
-        if used >= contract.limits.max_uses:
-            raise Refusal(
-                403,
-                "uses_exhausted",
-                f"本机构使用次数已用尽（{used}/{contract.limits.max_uses}）",
-                f"no uses left at {ctx.org_id} ({used}/{contract.limits.max_uses})",
-                party=ctx.org_id,
-                stage="compute",
-                limit=str(contract.limits.max_uses),
-                mend_zh="续签提高使用次数的新版本",
-                mend_en="sign a new version with more uses",
-            )
+        used = _check_uses_left(ctx, session, contract)
         rows = int(row.input["rows"]) if row is not None else 0
         use = UseRow(
             contract_id=contract.contract_id,
@@ -504,6 +493,36 @@ def consume(ctx: NodeContext, session: Session, order: Order, contract: Contract
     session.add(use)
 
 
+def _committed(session: Session, job: str) -> JobRow | None:
+    """The row that holds what this owner committed to for a job."""
+    return session.exec(
+        select(JobRow)
+        .where(JobRow.job == job, col(JobRow.input).op("?")("commitment"))
+        .order_by(col(JobRow.attempt))
+    ).first()
+
+
+def _check_uses_left(ctx: NodeContext, session: Session, contract: Contract) -> int:
+    """Uses so far at this holder, over all versions of the contract. Raises Refusal when there is none left, in all or today."""
+    limits = contract.limits
+    uses = session.exec(select(UseRow).where(UseRow.contract_id == contract.contract_id)).all()
+    today = sum(use.at > now() - timedelta(days=1) for use in uses)
+    for used, limit in ((len(uses), limits.max_uses), (today, limits.max_uses_per_day)):
+        if limit is not None and used >= limit:
+            raise Refusal(
+                403,
+                "uses_exhausted",
+                f"本机构使用次数已用尽（{used}/{limit}）",
+                f"no uses left at {ctx.org_id} ({used}/{limit})",
+                party=ctx.org_id,
+                stage="compute",
+                limit=str(limit),
+                mend_zh="续签提高使用次数的新版本",
+                mend_en="sign a new version with more uses",
+            )
+    return len(uses)
+
+
 def evidence_of(ctx: NodeContext, job: str, attempt: int) -> list[str]:
     """This node's evidence of a job so far, as it goes back with an answer (the outbox carries it too)."""
     with ctx.session() as session:
@@ -514,25 +533,47 @@ def evidence_of(ctx: NodeContext, job: str, attempt: int) -> list[str]:
 
 
 def _check_batches(ctx: NodeContext, contract: Contract, batches: list[dict[str, Any]]) -> None:
-    """The batches are those of the contract's owners, each once; ours is what we announced."""
+    """The batches are those of the contract's owners, each once, within its volume."""
     institutions = institutions_of(contract)
     owners = list(contract.owners())
     expected = [(o, "institution" if o in institutions else "bank", n) for n, o in enumerate(owners)]
-    said = sorted(((b["owner"], b["side"], b["batch"]) for b in batches), key=lambda b: int(b[2]))
-    if (
-        said != expected
-        or any(not 0 <= int(b["rows"]) < 2**40 for b in batches)
-        or sum(int(b["rows"]) for b in batches) > contract.limits.max_rows
-    ):
-        raise Refusal(
-            403,
-            "batches_invalid",
-            "数据批次与合约不符或超过数据量上限",
-            "the batches are not those of the contract, or exceed its volume",
-            party=ctx.org_id,
-            stage="compute",
-            limit=str(contract.limits.max_rows),
-        )
+    try:
+        found = TypeAdapter(list[_Batch]).validate_python(batches)
+    except ValidationError as error:
+        raise _batches_invalid(ctx, contract.limits.max_rows) from error
+    said = sorted(((b.owner, b.side, b.batch) for b in found), key=lambda b: b[2])
+    if said != expected or sum(b.rows for b in found) > contract.limits.max_rows:
+        raise _batches_invalid(ctx, contract.limits.max_rows)
+
+
+def _check_own_batch(ctx: NodeContext, session: Session, order: Order, batches: list[dict[str, Any]]) -> None:
+    """The size that the others are told of is the one that we committed to."""
+    row = _committed(session, order.job)
+    if row is not None and [b["rows"] for b in batches if b["owner"] == ctx.org_id] != [row.input["rows"]]:
+        raise _batches_invalid(ctx, int(row.input["rows"]))
+
+
+class _Batch(BaseModel):
+    """An owner's rows as the coordinator announces them."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    owner: str
+    side: str
+    batch: int
+    rows: Annotated[int, Field(ge=0, lt=2**40)]
+
+
+def _batches_invalid(ctx: NodeContext, limit: int) -> Refusal:
+    return Refusal(
+        403,
+        "batches_invalid",
+        "数据批次与合约或承诺不符，或超过数据量上限",
+        "the batches are not those of the contract or of the commitment, or exceed the volume",
+        party=ctx.org_id,
+        stage="compute",
+        limit=str(limit),
+    )
 
 
 def _where(order: Order) -> dict[str, Any]:

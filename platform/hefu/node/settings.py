@@ -24,7 +24,8 @@ class NodeSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     org_id: str
-    host: str = "127.0.0.1"
+    host: str = "127.0.0.1"  # what others are told
+    listen: str = "127.0.0.1"
     port: int
     channel_host: str = "127.0.0.1"
     channel_port: int

@@ -13,6 +13,7 @@ Connections from peers arrive as file descriptors from the node's switchboard.
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import resource
@@ -21,6 +22,10 @@ import time
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A file system, a quota, or a limit on the size of files that takes no more."""
 
 
 def main() -> None:
@@ -66,13 +71,22 @@ def _describe(error: BaseException) -> dict[str, str]:
         return {"code": error.code, "zh": str(error), "en": str(error)}
     if isinstance(error, MemoryError):
         return {"code": "memory_limit", "zh": "内存超出任务上限", "en": "the job's memory limit was reached"}
-    if isinstance(error, OSError) and error.errno == 28:
+    if _no_space(error):
         return {"code": "disk_full", "zh": "磁盘空间不足", "en": "no space left on the disk"}
     return {
         "code": "work_failed",
         "zh": f"内部错误 {type(error).__name__}",
         "en": f"internal error {type(error).__name__}",
     }
+
+
+def _no_space(error: BaseException | None) -> bool:
+    """Whether a write found no room, however deep in the chain of what came of it (closing a zip fails once more)."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _prepare(task: dict[str, Any]) -> dict[str, Any]:
