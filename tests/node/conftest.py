@@ -32,18 +32,43 @@ def world(world_kit: Any) -> Any:
     return world_kit.make_world()
 
 
+@pytest.fixture(scope="session")
+def node_database(postgres: Any) -> Iterator[str]:
+    """One migrated node database for the whole run; `node` empties it."""
+    from hefu.store.migrate import upgrade
+
+    postgres.ensure_role("node_tests", "test-password")
+    postgres.ensure_database("node_tests", "node_tests")
+    url = postgres.url("node_tests", "node_tests", "test-password")
+    upgrade(url, "node")
+    yield url
+    postgres.drop_database("node_tests")
+    postgres.drop_role("node_tests")
+
+
 @pytest.fixture
-def node(world: Any, database: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """`node("bank", contract)`: that organisation's node, where the contract (if given) is in force."""
+def node(world: Any, node_database: str, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """`node("bank", contract)`: that organisation's node, where the contract (if given) is in force. One in a test."""
     made = []
 
     def make(org_id: str, *contracts: Any) -> Any:
-        ctx = world.node(org_id, database.url, tmp_path)
+        ctx = world.node(org_id, node_database, tmp_path)
         made.append(ctx)
         for contract in contracts:
             world.put_in_force(ctx, contract)
         return ctx
 
+    empty(node_database)
     yield make
     for ctx in made:
         ctx.engine.dispose()
+
+
+def empty(url: str) -> None:
+    from hefu.store.base import NODE, open_engine
+    from sqlalchemy import text
+
+    engine = open_engine(url, pool_size=1)
+    with engine.begin() as connection:
+        connection.execute(text(f"truncate {', '.join(NODE.tables)} restart identity"))
+    engine.dispose()

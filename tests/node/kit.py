@@ -53,7 +53,6 @@ from hefu.node.directory import Directory
 from hefu.node.settings import NodePaths, NodeSettings
 from hefu.store.base import now, open_engine
 from hefu.store.journal import Journal
-from hefu.store.migrate import upgrade
 from hefu.store.node_tables import DataSetRow, JobRow, JournalRow, OrderRow
 from hefu.store.signed import decode_envelope, encode_envelope, sign_document
 from hefu.wire.errors import PeerUnreachable
@@ -435,8 +434,7 @@ class World:
     # -- nodes
 
     def node(self, org_id: str, database_url: str, folder: Path) -> NodeContext:
-        """An organisation's node without its server: real database, real keys; it speaks to nobody (`Silent`)."""
-        upgrade(database_url, "node")
+        """An organisation's node without its server over a migrated database: real keys; it speaks to nobody (`Silent`)."""
         engine = open_engine(database_url, pool_size=10)
         paths = NodePaths(folder / org_id)
         paths.make()

@@ -6,9 +6,11 @@ import contextlib
 import itertools
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,18 +20,28 @@ import psutil
 import psycopg
 from hefu.domain.businessdays import business_date
 from hefu.domain.job import FINAL_STATES
+from hefu.keys.certificates import load_certificate
+from hefu.keys.public import spki_digest
+from hefu.keys.tls import pinned_client_context
 from hefu.local.bootstrap import DATA_SETS, NotInTime, await_true, sign_in
+from hefu.local.bootstrap import _FIELDS as FIELDS
 from hefu.local.console_client import ConsoleClient, ConsoleError
 from hefu.local.organisations import ORGANISATIONS
 from hefu.local.sample import HEADER, DayTruth, write_samples
+from hefu.local.supervisor import Service
 from hefu.local.system import LocalSystem
 
 MAIN_CONTRACT = "T1-SYSTEM"
+PERSON = "990000199001010017"
 Row = tuple[str, str, str, str, str]
 
 
 class World:
     """The running system, and one signed-in person at each organisation."""
+
+    MAIN = MAIN_CONTRACT
+    SCHEDULED = "T1-EVERY-MINUTE"
+    TIMES = ("00:00:00", "07:30:00", "23:59:59")
 
     def __init__(self, system: LocalSystem, files: Path) -> None:
         self.system = system
@@ -56,9 +68,10 @@ class World:
         drafted = self.at("regulator").post("/console/contracts/draft", self.draft(contract_id, **changes))
         proposed = self.at("regulator").post("/console/contracts", drafted["document"])
         digest = str(proposed["summary"]["digest"])
-        with ThreadPoolExecutor(len(ORGANISATIONS)) as pool:
-            list(pool.map(lambda org: self._sign(org, digest), ORGANISATIONS))
-            list(pool.map(lambda org: self._in_force(org, digest), ORGANISATIONS))
+        parties = [p["org_id"] for p in drafted["document"]["parties"]]
+        with ThreadPoolExecutor(len(parties)) as pool:
+            list(pool.map(lambda org: self._sign(org, digest), parties))
+            list(pool.map(lambda org: self._in_force(org, digest), parties))
         return digest
 
     def draft(self, contract_id: str, **changes: Any) -> dict[str, Any]:
@@ -85,6 +98,47 @@ class World:
             "retry_seconds": 2,
             "cutoff_minutes": 60,
         } | changes
+
+    def schedule_every_minute(self) -> None:
+        """A contract that fires every minute, over the days since the last Saturday but one day at least; files delivered."""
+        last = self.yesterday
+        first = last - timedelta(days=(last.weekday() - 5) % 7 or 7)
+        self.scheduled_days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        local = [(d, t) for d in self.scheduled_days for t in self.TIMES]
+        for owner in DATA_SETS:
+            rows = []
+            for number, (day, at) in enumerate(local):
+                moment = datetime.fromisoformat(f"{day}T{at}+08:00")
+                written = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if owner == "bank" else f"{day}T{at}"
+                rows.append((f"SCHEDULED-{number}", "LOAN", f"{number + 1}.00", PERSON, written))
+            path = self.files / f"scheduled-{owner}.csv"
+            write_csv(path, rows)
+            self.upload(owner, path)
+        self.sign_contract(self.SCHEDULED, cron="* * * * *", first_day=first.isoformat())
+
+    def register_for_many(self, org: str, is_institution: bool) -> str:
+        """A data set for a contract with several institutions: a bank's rows name theirs. Answers its id."""
+        names = ("name", "type", "identifier_class", "sensitive", "grade", "meaning_zh", "meaning_en")
+        fields = [dict(zip(names, f, strict=True)) for f in FIELDS]
+        if not is_institution:
+            plain = ("institution", "text", "none", "none", "C1", "所属机构", "whose customer it is")
+            fields.append(dict(zip(names, plain, strict=True)))
+        data_set_id = f"{org}-for-many"
+        self.at(org).post(
+            "/console/data-sets",
+            {
+                "data_set_id": data_set_id,
+                "owner": org,
+                "name": data_set_id,
+                "kind": "business_records" if is_institution else "fund_flows",
+                "fields": fields,
+                "date_field": "occurred_at",
+                "source_kind": "direct",
+                "legal_basis": "statutory_duty",
+                "legal_basis_note": "依法报送 / reported by statute",
+            },
+        )
+        return data_set_id
 
     def _sign(self, org: str, digest: str) -> None:
         client = self.at(org)
@@ -131,9 +185,10 @@ class World:
         write_csv(path, rows)
         return self.upload(owner, path)
 
-    def upload(self, owner: str, path: Path) -> list[dict[str, Any]]:
+    def upload(self, owner: str, path: Path, data_set: str | None = None) -> list[dict[str, Any]]:
+        """Upload a file to a data set, the owner's first one when none is named."""
         answer: list[dict[str, Any]] = self.at(owner).upload(
-            f"/console/data-sets/{DATA_SETS[owner]}/files", path
+            f"/console/data-sets/{data_set or DATA_SETS[owner]}/files", path
         )
         return answer
 
@@ -251,6 +306,39 @@ class World:
             "runner": system._runner,
         }
 
+    def second_runner(self) -> Service:
+        """Another flow runner beside the first."""
+        return replace(
+            self.system._runner(), name="runner-2", log_path=self.system.logs / "runner-2.log"
+        )
+
+    def ask_due_jobs(self, contract_id: str) -> Any:
+        """Ask the coordinator for due jobs as a scheduled flow run does."""
+        system = self.system
+        pem = system.coordinator.certificate.read_text()
+        context = pinned_client_context(
+            pem, pin_spki=spki_digest(load_certificate(pem)), org_id="coordinator"
+        )
+        token = system.coordinator.token.read_text().strip()
+        url = f"https://127.0.0.1:{system.port('coordinator')}/internal/contracts/{contract_id}/due-jobs"
+        answer = httpx.post(
+            url, verify=context, trust_env=False, timeout=30, headers={"Authorization": f"Bearer {token}"}
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+    @staticmethod
+    def at_once(deeds: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Do all of it at the same moment, each in a thread of its own; answers what each answered."""
+        barrier = threading.Barrier(len(deeds))
+
+        def one(deed: Callable[[], Any]) -> Any:
+            barrier.wait()
+            return deed()
+
+        with ThreadPoolExecutor(len(deeds)) as pool:
+            return list(pool.map(one, deeds))
+
     def workers(self, *orgs: str) -> dict[str, psutil.Process]:
         """The living workers of these organisations (of all when none is named)."""
         pids = self.system.supervisor.pids()
@@ -307,7 +395,7 @@ def findings(view: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def rows_of(day: date, entries: Sequence[tuple[str, str]], kind: str = "LOAN") -> list[Row]:
     """Rows of a day out of (serial, amount)."""
-    return [(serial, kind, amount, "990000199001010010", f"{day}T10:00:00") for serial, amount in entries]
+    return [(serial, kind, amount, "990000199001010017", f"{day}T10:00:00") for serial, amount in entries]
 
 
 def write_csv(path: Path, rows: Iterable[Row]) -> None:

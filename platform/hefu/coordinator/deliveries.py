@@ -107,6 +107,8 @@ def board(ctx: CoordinatorContext, contract_id: str, first: date, last: date) ->
     for data_set_id, owner in ids.items():
         for day in days:
             row = standing.get((data_set_id, day))
+            if row is None and contract.schedule and day.isoformat() < contract.schedule.first_day:
+                continue  # nothing was due before the contract began
             found.append(
                 {
                     "contract_id": contract_id,

@@ -358,11 +358,30 @@ def _deliver_history(system: LocalSystem, console: Console) -> None:
             )
             console.print(f"补跑 backfill: {days[0]} – {days[-1]}（{HISTORY_DAYS} 天 days）")
             late = [(owner, day.files[owner]) for day in sample.days for owner in day.late]
-            time.sleep(20)
+            _open_history(regulator, days[:-1], 120)
             for owner, file in late:
                 _deliver(system, owner, file)
+            _open_history(regulator, days, 120)
+            console.print("历史各日已对账并拆封 / earlier days reconciled and opened")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_history(regulator: ConsoleClient, days: list[date], seconds: float) -> None:
+    """Open what has arrived of these days, until all have or the time is over (a late day arrives later)."""
+    wanted = {day.isoformat() for day in days}
+    deadline = time.monotonic() + seconds
+    while wanted and time.monotonic() < deadline:
+        for result in regulator.get("/console/results"):
+            if result["business_date"] in wanted and result["received_at"]:
+                if not result["opened_at"]:
+                    regulator.post(f"/console/results/{result['job_id']}/open")
+                wanted.discard(result["business_date"])
+        jobs = regulator.get("/console/jobs")
+        still = {j["business_date"] for j in jobs if j["state"] in ("requested", "running")}
+        if wanted and not wanted & still:
+            return  # what is left waits for data
+        time.sleep(1)
 
 
 def _stay(system: LocalSystem) -> None:
