@@ -260,3 +260,14 @@ def test_the_language_is_kept_in_the_session(open_page: Open, console: Any) -> N
     app.sidebar.get("button_group")[0].set_value("en").run()
     assert "Waiting for me" in _text(app)
     assert next(iter(console.sessions._by_hash.values())).language == "en"
+
+
+def test_a_corrected_day_shows_the_file_that_stands() -> None:
+    from hefu.node.console_models import ArrivalView
+    from hefu_ui.look.board import day_cells
+
+    old = ArrivalView(data_set_id="d", business_date="2026-11-20", state="replaced", rows=3000)
+    new = old.model_copy(update={"state": "arrived", "rows": 199})
+    for order in ([old, new], [new, old]):
+        assert day_cells(order)["2026-11-20"][:2] == ("replaced", "199")
+    assert day_cells([new])["2026-11-20"][:2] == ("arrived", "199")

@@ -315,26 +315,15 @@ def _print_job(console: Console, view: dict[str, Any]) -> None:
 
 
 def _print_accounts(system: LocalSystem, console: Console, total: float) -> None:
-    table = Table(
-        title=f"控制台 console: http://127.0.0.1:{system.port('console')}   ({total:.1f} s)",
-        title_justify="left",
-    )
-    for column in (
-        "机构 organisation",
-        "账号 account",
-        "密码 password",
-        "复核 second person",
-        "密码 password",
-    ):
-        table.add_column(column)
+    """The console's address and the sample accounts; each organisation has a second person (复核) beside the first."""
+    address = f"http://127.0.0.1:{system.port('console')}"
+    table = Table(title=f"控制台 console: {address}   ({total:.1f} s)", title_justify="left")
+    table.add_column("机构 organisation")
+    table.add_column("账号 account", no_wrap=True)
+    table.add_column("密码 password", no_wrap=True)
     for org_id, account in system.accounts.items():
-        table.add_row(
-            ORGANISATIONS[org_id].legal_name,
-            account["username"],
-            account["password"],
-            f"{org_id}-reviewer",
-            account["reviewer"],
-        )
+        table.add_row(ORGANISATIONS[org_id].legal_name, account["username"], account["password"])
+        table.add_row("  复核 second person", f"{org_id}-reviewer", account["reviewer"])
     console.print(table)
     console.print("Ctrl-C 停止 to stop")
 

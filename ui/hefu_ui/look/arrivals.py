@@ -6,11 +6,11 @@ from datetime import date, timedelta
 
 from hefu.node.console_models import DeliveryView
 
-from hefu_ui.look.board import draw_board
-from hefu_ui.look.formats import count, org_name, when
+from hefu_ui.look.board import day_cells, draw_board
+from hefu_ui.look.formats import org_name
 from hefu_ui.look.page import empty
 from hefu_ui.signed_in import node
-from hefu_ui.words import named, t
+from hefu_ui.words import t
 
 
 def contract_board(contract_id: str, first: date, last: date) -> list[DeliveryView]:
@@ -21,13 +21,6 @@ def contract_board(contract_id: str, first: date, last: date) -> list[DeliveryVi
         return []
     days = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
     owners = sorted({d.owner for d in deliveries})
-    rows = {
-        org_name(owner): {
-            d.business_date: (d.state, count(d.rows), f"{named('arrival', d.state)} · {when(d.arrived_at)}")
-            for d in deliveries
-            if d.owner == owner
-        }
-        for owner in owners
-    }
+    rows = {org_name(owner): day_cells(d for d in deliveries if d.owner == owner) for owner in owners}
     draw_board(days, rows)
     return deliveries

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 
 import streamlit as st
+from hefu.node.console_models import ArrivalView, DeliveryView
 
+from hefu_ui.look.formats import count, when
 from hefu_ui.look.html import esc, icon
 from hefu_ui.look.states import look_of
 from hefu_ui.words import named, t
@@ -30,9 +33,19 @@ def draw_board(days: Sequence[str], rows: Mapping[str, Mapping[str, tuple[str, s
     )
 
 
-def _weekday(day: str) -> int:
-    from datetime import date
+def day_cells(arrivals: Iterable[ArrivalView | DeliveryView]) -> dict[str, tuple[str, str, str]]:
+    """One cell per day: the file that stands; a day whose earlier file was replaced shows as corrected."""
+    cells: dict[str, tuple[str, str, str]] = {}
+    corrected = set()
+    for a in sorted(arrivals, key=lambda a: a.state != "replaced"):
+        if a.state == "replaced":
+            corrected.add(a.business_date)
+        state = "replaced" if a.business_date in corrected and a.state == "arrived" else a.state
+        cells[a.business_date] = (state, count(a.rows), f"{named('arrival', state)} · {when(a.arrived_at)}")
+    return cells
 
+
+def _weekday(day: str) -> int:
     return date.fromisoformat(day).weekday()
 
 

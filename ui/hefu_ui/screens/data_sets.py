@@ -8,7 +8,7 @@ import streamlit as st
 from hefu.node.console_models import ArrivalView, DataSetView
 
 from hefu_ui.look.arrivals import contract_board
-from hefu_ui.look.board import draw_board
+from hefu_ui.look.board import day_cells, draw_board
 from hefu_ui.look.formats import count, days_back, money, short, when
 from hefu_ui.look.html import Html, chip, esc, facts, mono, table
 from hefu_ui.look.page import card, do, empty, page_title, problems_shown
@@ -54,14 +54,7 @@ def _board(sets: list[DataSetView]) -> None:
         rows = {}
         for s in sets:
             arrivals = node().days(s.definition.data_set_id, first.isoformat(), last.isoformat())
-            rows[s.definition.name] = {
-                a.business_date: (
-                    a.state,
-                    count(a.rows),
-                    f"{named('arrival', a.state)} · {when(a.arrived_at)}",
-                )
-                for a in arrivals
-            }
+            rows[s.definition.name] = day_cells(arrivals)
         draw_board(days, rows)
     for contract_id in contracts:
         with card(
@@ -106,7 +99,7 @@ def _upload(data_set_id: str) -> None:
     file = words.file_uploader(
         t("data.upload"),
         type=["csv", "txt", "xlsx", "parquet"],
-        key=f"file_{data_set_id}",
+        key=f"file_{data_set_id}_{st.session_state.get('deeds', 0)}",
         help=t("data.upload_help"),
     )
     if (

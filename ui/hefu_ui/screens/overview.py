@@ -66,7 +66,7 @@ def _metrics(seen: Overview) -> None:
                       delta_color="blue", delta_arrow="off")  # fmt: skip
         st.metric(t("overview.ledger_size"), count(seen.ledger.size), border=True, height="stretch", chart_type="bar",
                   delta=t("overview.entries_today", n=seen.ledger.entries_today), delta_color="green",
-                  chart_data=seen.ledger.history if len(seen.ledger.history) > 1 else None)  # fmt: skip
+                  chart_data=seen.ledger.history if sum(map(bool, seen.ledger.history)) > 1 else None)  # fmt: skip
 
 
 def _by_day(seen: Overview) -> list:  # type: ignore[type-arg]

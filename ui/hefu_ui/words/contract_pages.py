@@ -100,6 +100,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "parameter.banks": ("商业银行", "Banks"),
     "parameter.type_codes": ("业务类型映射", "Type codes"),
     "parameter.type_mapping": ("业务类型映射", "Type codes"),
+    "parameter.columns": ("字段对应", "Columns"),
     "parameter.owners": ("数据提供方", "Data owners"),
     "new.about": (
         "逐步填写；提交前由本机构节点生成全文并检查",

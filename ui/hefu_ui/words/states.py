@@ -74,7 +74,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "arrival.late": ("迟到", "Late"),
     "arrival.missing": ("缺失", "Missing"),
     "arrival.rejected": ("被拒收", "Rejected"),
-    "arrival.replaced": ("已补报更正", "Replaced"),
+    "arrival.replaced": ("有更正", "Corrected"),
     "row_status.match": ("一致", "Match"),
     "row_status.amount_mismatch": ("金额不符", "Amount mismatch"),
     "row_status.missing_at_bank": ("银行缺失（有业务无资金）", "Missing at the bank"),
