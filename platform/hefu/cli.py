@@ -86,7 +86,7 @@ def coordinator_init(
     passphrase_fd: PassphraseFd = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:
-    """Make the coordinator's keys, CA and start-up kit (to which `kit add` adds the auditor's and regulator's applications)."""
+    """Make the coordinator's keys, CA and start-up kit (to which `kit-add` adds the auditor's and regulator's applications)."""
     from hefu.coordinator.service import initialise
     from hefu.coordinator.settings import CoordinatorPaths, CoordinatorSettings
     from hefu.keys.container import read_passphrase
@@ -164,7 +164,7 @@ def node_init(
         passphrase=read_passphrase(passphrase_fd, passphrase_file),
     )
     typer.echo(
-        f"application: {NodePaths(folder).application}; put the start-up kit beside it as kit.json, then run: hefu node serve"
+        f"application: {NodePaths(folder).application}; put the start-up kit into {folder} as kit.json, then run: hefu node serve"
     )
 
 

@@ -15,8 +15,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from hefu.coordinator import contracts
+from hefu.coordinator.calendars import why_not_today
 from hefu.coordinator.context import CoordinatorContext
-from hefu.domain.businessdays import business_date, is_run_day
+from hefu.domain.businessdays import business_date
 from hefu.domain.contract import Contract
 from hefu.domain.job import FINAL_STATES, MAX_ATTEMPTS, OPEN_STATES, STAGES, JobState, Stage
 from hefu.domain.verdict import Severity, Verdict
@@ -119,8 +120,9 @@ def due(ctx: CoordinatorContext, contract_id: str) -> tuple[list[dict[str, Any]]
         if row.paused:
             return [], "paused"
         today = business_date(now())
-        if not is_run_day(today, contract.schedule.run_days):
-            return [], f"{today} is not a run day ({contract.schedule.run_days})"
+        closed = why_not_today(ctx.paths.root, contract.schedule, today)
+        if closed is not None:
+            return [], closed
         covered = {
             job.business_date
             for job in session.exec(select(JobRow).where(JobRow.contract_id == contract_id))
@@ -154,16 +156,15 @@ def startable(ctx: CoordinatorContext) -> list[dict[str, Any]]:
     handed = []
     with ctx.session() as session:
         moment = now()
-        busy: set[str] = set()
+        session.connection().exec_driver_sql("select pg_advisory_xact_lock(hashtext('hefu.startable'))")
+        held = select(JobRow.contract_id).where(col(JobRow.lease_until) > moment)  # locked ones too
+        busy = set(session.exec(held.where(col(JobRow.state).in_([s.value for s in OPEN_STATES]))))
         rows = session.exec(
             select(JobRow)
             .where(col(JobRow.state).in_([s.value for s in OPEN_STATES]))
             .order_by(col(JobRow.business_date), col(JobRow.created_at))
             .with_for_update(skip_locked=True)
         ).all()
-        for job in rows:
-            if job.lease_until is not None and job.lease_until > moment:
-                busy.add(job.contract_id)
         for job in rows:
             ready = (
                 job.state in (JobState.REQUESTED, JobState.RUNNING)
@@ -249,6 +250,7 @@ def finish(ctx: CoordinatorContext, job_id: str, lease: int) -> JobState:
 def _outcome(session: Session, job: JobRow, contract: Contract) -> JobState:
     """Where the verdicts of the job's newest stage lead."""
     if all(stage_passed(session, job, stage) for stage in STAGES):
+        job.failure = ""
         return JobState.SUCCEEDED
     stopped = session.exec(
         select(StageRow)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from hefu_ledger.dsse import verify_envelope
 from hefu_ledger.errors import LedgerError
-from hefu_ledger.evidence import parse_evidence
+from hefu_ledger.evidence import Evidence, parse_evidence
 from hefu_ledger.store import inclusion_receipt, latest_checkpoint
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from hefu.components.registry import code_digest
 from hefu.coordinator import contracts
@@ -24,10 +25,13 @@ from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.ledger import connection_of
 from hefu.coordinator.orders import send_order
 from hefu.domain.contract import Contract, ContractState
+from hefu.domain.errors import DocumentInvalid
 from hefu.domain.job import JobState, Stage
 from hefu.domain.positions import check_positions
+from hefu.domain.transcripts import compare_ends
 from hefu.domain.verdict import Finding, Severity, Verdict, judge
 from hefu.keys.certificates import load_certificate
+from hefu.keys.public import load_public_ed25519
 from hefu.store.base import now
 from hefu.store.coordinator_tables import ContractRow, DecisionRow, JobRow, JournalRow, UseRow
 from hefu.store.signed import decode_envelope, encode_envelope
@@ -257,7 +261,10 @@ def check_data_sources(ctx: CoordinatorContext, job: JobRow, contract: Contract)
 
 def consume_use(ctx: CoordinatorContext, session: Session, job: JobRow, contract: Contract) -> Finding | None:
     """Count this use in the session's transaction: use, job and evidence commit together. Retries are free."""
-    session.exec(select(ContractRow).where(ContractRow.digest == contract.digest).with_for_update()).one()
+    versions = select(ContractRow).where(
+        ContractRow.contract_id == contract.contract_id
+    )  # they share the count
+    session.exec(versions.order_by(col(ContractRow.version)).with_for_update()).all()
     commitment = ":".join(f"{o}={f['commitment']}" for o, f in sorted(job.inputs.items()))
     if session.get(UseRow, (contract.contract_id, job.job_id, commitment)) is not None:
         return None
@@ -347,7 +354,7 @@ def compute(
         _abort(ctx, job, contract, everybody)
         out.findings += faults
         return out
-    out.findings += transcripts_agree(out.evidence, job)
+    out.findings += transcripts_agree(out.evidence, job, contract)
     return out
 
 
@@ -429,33 +436,41 @@ def _abort(ctx: CoordinatorContext, job: JobRow, contract: Contract, everybody: 
     ask_all(everybody, lambda org: send_order(ctx, "abort", Stage.COMPUTE, job, contract, org))
 
 
-def transcripts_agree(evidence: Iterable[str], job: JobRow) -> list[Finding]:
-    """What A says it sent to B is what B says it received from A, for every channel of this attempt."""
-    sent: dict[tuple[str, str], tuple[str, int]] = {}
-    received: dict[tuple[str, str], tuple[str, int]] = {}
-    for encoded in evidence:
-        try:
-            found = parse_evidence(decode_envelope(encoded))
-        except LedgerError as error:
-            return [block("evidence_invalid", "存证无法解析", f"evidence cannot be read: {error}")]
-        if found.kind != "channel_transcript" or found.job != job.job_id or found.attempt != job.attempt:
-            continue
-        peer = str(found.body["peer"])
-        sent[(found.actor, peer)] = (str(found.body["sent"]), int(found.body["bytes_sent"]))
-        received[(peer, found.actor)] = (str(found.body["received"]), int(found.body["bytes_received"]))
-    if not sent:
-        return [block("transcripts_missing", "缺少通道记录", "no channel transcripts were handed in")]
+def transcripts_agree(evidence: Iterable[str], job: JobRow, contract: Contract) -> list[Finding]:
+    """What A says it sent to B is what B says it received from A, for every channel of this attempt, each signed by its end."""
+    found: list[Evidence] = []
+    try:
+        for encoded in evidence:
+            envelope = decode_envelope(encoded)
+            one = parse_evidence(envelope)
+            if one.kind == "channel_transcript":
+                verify_envelope(envelope, load_public_ed25519(contract.party(one.actor).identity_key))
+                found.append(one)
+    except (LedgerError, DocumentInvalid, KeyError) as error:
+        return [block("evidence_invalid", "存证无效", f"evidence does not hold: {error}")]
+    own = [one for one in found if (one.job, one.attempt) == (job.job_id, job.attempt)]
+    working = {*contract.owners(), *contract.computation.compute_parties}
+    silent = sorted(working - {one.actor for one in own})
+    if silent:
+        return [
+            block(
+                "transcripts_missing",
+                f"缺少 {'、'.join(silent)} 的通道记录",
+                f"no channel transcripts of {', '.join(silent)} were handed in",
+                party=silent[0],
+            )
+        ]
+    differences = compare_ends(own)[job.job_id, job.attempt]
     return [
         block(
             "transcript_mismatch",
-            f"{a} 与 {b} 的通道记录不一致",
-            f"the transcripts of {a} and {b} differ",
-            party=a,
-            seen=str(received.get((a, b))),
-            expected=str(sent.get((a, b))),
+            f"{one.sender} 与 {one.receiver} 的通道记录不一致",
+            f"the transcripts of {one.sender} and {one.receiver} differ",
+            party=one.sender,
+            seen=str(one.received),
+            expected=str(one.sent),
         )
-        for a, b in sorted(sent.keys() | received.keys())
-        if sent.get((a, b)) != received.get((a, b))
+        for one in differences
     ]
 
 

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from hefu.coordinator import contracts
+from hefu.coordinator.calendars import coming_runs
 from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.jobs import seconds_of
-from hefu.domain.businessdays import next_runs
 from hefu.domain.contract import Contract
 from hefu.domain.identity import Review
 from hefu.domain.job import FINAL_STATES, STAGES, JobState
@@ -213,7 +213,9 @@ def job_view(ctx: CoordinatorContext, job_id: str, party: str) -> dict[str, Any]
             }
         )
     n0, n1, n2 = contract.computation.compute_parties
-    parties = dict.fromkeys(contract.owners(), "data_provider") | dict.fromkeys(contract.recipients(), "result_consumer")
+    parties = dict.fromkeys(contract.owners(), "data_provider") | dict.fromkeys(
+        contract.recipients(), "result_consumer"
+    )
     for name, org in (("N0", n0), ("N1", n1), ("N2", n2)):
         parties[org] = f"{parties[org]}, {name}" if org in parties else name
     return {"summary": job_summary(job), "stages": stages, "parties": parties, "evidence": int(count or 0)}
@@ -248,10 +250,8 @@ def schedules(ctx: CoordinatorContext, party: str | None = None) -> list[dict[st
                     "paused": row.paused,
                     "last_covered": covered.business_date.isoformat() if covered else None,
                     "next_times": [
-                        t.isoformat()
-                        for t in next_runs(
-                            cron, contract.schedule.time_zone, contract.schedule.run_days, now(), 10
-                        )
+                        moment.isoformat()
+                        for moment in coming_runs(ctx.paths.root, contract.schedule, cron, now())
                     ],
                 }
             )

@@ -36,7 +36,7 @@ from hefu.local.bootstrap import (
     sign_in,
 )
 from hefu.local.console_client import ConsoleClient
-from hefu.local.ledger_commands import registry
+from hefu.local.ledger_commands import CHECKS, registry
 from hefu.local.memory import PeakMemory
 from hefu.local.organisations import ORGANISATIONS
 from hefu.local.sample import HEADER, write_samples
@@ -271,6 +271,7 @@ def _verify_ledger(system: LocalSystem, console: Console) -> tuple[bool, int]:
                 log_vkey=kit.ledger_vkey,
                 keys=registry(system).ledger_keys(),
                 checkpoint_path=system.coordinator.checkpoint,
+                checks=CHECKS,
             )
         except LedgerError as error:
             console.print(f"[red]账本校验失败 / the ledger does not verify:[/red] {error}")

@@ -12,11 +12,13 @@ from rich.console import Console
 
 from hefu.coordinator.directory import Directory
 from hefu.coordinator.settings import load_kit
+from hefu.domain.transcripts import transcripts_agree
 from hefu.keys.public import load_public_ed25519
 from hefu.local.system import LocalSystem, default_directory
 from hefu.store.base import open_engine
 
 console = Console()
+CHECKS = (transcripts_agree,)
 
 
 def verify(directory: Path | None, state: Path | None, log_vkey: str | None) -> int:
@@ -24,7 +26,7 @@ def verify(directory: Path | None, state: Path | None, log_vkey: str | None) -> 
     started = time.monotonic()
     try:
         if directory is not None:
-            report = verify_export(directory, log_vkey=log_vkey)
+            report = verify_export(directory, log_vkey=log_vkey, checks=CHECKS)
         else:
             with LocalSystem(state or default_directory()) as system:
                 system.start_ledger()
@@ -35,6 +37,7 @@ def verify(directory: Path | None, state: Path | None, log_vkey: str | None) -> 
                         log_vkey=log_vkey or kit.ledger_vkey,
                         keys=registry(system).ledger_keys(),
                         checkpoint_path=system.coordinator.checkpoint,
+                        checks=CHECKS,
                     )
     except (LedgerError, FileNotFoundError) as error:
         console.print(f"[red]账本校验失败 / the ledger does not verify:[/red] {error}")

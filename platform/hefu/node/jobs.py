@@ -154,7 +154,7 @@ def _prepare(
     with ctx.session() as session:
         row = _job_row(session, order, contract)
         if row.input.get("fingerprint") == fingerprint and (folder / "input.npz").exists():
-            return row.input, []
+            return row.input, _rejected_share(ctx, parameters, row.input)
         salt = row.input.get("salt") or base64.b64encode(secrets.token_bytes(32)).decode()
         allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
         definition = session.get_one(DataSetRow, allowed.data_set_id).definition
@@ -212,22 +212,27 @@ def _prepare(
         row.input, row.updated_at = {**row.input, **kept}, now()
         session.add(row)
         session.commit()
-    read = report["own_rows"] + report["rejected"]
-    if report["rejected"] * 1_000_000 > parameters.max_rejected_ppm * max(read, 1):
-        return kept, [
-            Finding(
-                rule="rejected_share",
-                severity=Severity.WAIT,
-                party=ctx.org_id,
-                seen=f"{report['rejected']}/{read}",
-                expected=f"≤ {parameters.max_rejected_ppm} ppm",
-                message_zh=f"{ctx.org_id} 有 {report['rejected']} 行无法解析，超过合约允许的比例",
-                message_en=f"{report['rejected']} rows of {ctx.org_id} can't be parsed, more than the contract allows",
-                mend_zh="在数据集页下载拒收明细，改正后重新上传",
-                mend_en="download the rejected rows on the data sets page, mend them and upload the file again",
-            )
-        ]
-    return kept, []
+    return kept, _rejected_share(ctx, parameters, kept)
+
+
+def _rejected_share(ctx: NodeContext, parameters: ReconcileParameters, kept: dict[str, Any]) -> list[Finding]:
+    """More rows that can't be parsed than the contract allows?"""
+    rejected, read = int(kept["rejected"]), int(kept["own_rows"]) + int(kept["rejected"])
+    if rejected * 1_000_000 <= parameters.max_rejected_ppm * max(read, 1):
+        return []
+    return [
+        Finding(
+            rule="rejected_share",
+            severity=Severity.WAIT,
+            party=ctx.org_id,
+            seen=f"{rejected}/{read}",
+            expected=f"≤ {parameters.max_rejected_ppm} ppm",
+            message_zh=f"{ctx.org_id} 有 {rejected} 行无法解析，超过合约允许的比例",
+            message_en=f"{rejected} rows of {ctx.org_id} can't be parsed, more than the contract allows",
+            mend_zh="在数据集页下载拒收明细，改正后重新上传",
+            mend_en="download the rejected rows on the data sets page, mend them and upload the file again",
+        )
+    ]
 
 
 def _job_row(session: Session, order: Order, contract: Contract) -> JobRow:
