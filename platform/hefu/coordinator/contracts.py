@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from hefu.components.steps import check_step
@@ -60,6 +61,17 @@ def propose(ctx: CoordinatorContext, envelope: str, sender: str) -> str:
                     mend_zh="以最新版本为前一版本重新起草",
                     mend_en="draft it again with the newest version as its predecessor",
                 )
+            before = (
+                [] if earlier is None else [p.org_id for p in Contract.from_bytes(earlier.document).parties]
+            )
+            if earlier is not None and sender not in before:
+                raise Refusal(
+                    403,
+                    "not_a_party",
+                    "提交方不是前一版本的参与方",
+                    "the proposer is not a party of the version before",
+                    party=sender,
+                )
             session.add(
                 ContractRow(
                     digest=contract.digest,
@@ -71,7 +83,15 @@ def propose(ctx: CoordinatorContext, envelope: str, sender: str) -> str:
                     proposed_at=now(),
                 )
             )
-            session.flush()
+            try:
+                session.flush()
+            except IntegrityError as error:  # proposed twice at once
+                raise Refusal(
+                    409,
+                    "version_conflict",
+                    f"合约 {contract.contract_id} 的该版本已被提交",
+                    f"version {contract.version} of {contract.contract_id} was proposed a moment ago",
+                ) from error
             session.add(
                 ContractSignatureRow(
                     digest=contract.digest, org_id=sender, envelope=opened.to_bytes(), at=now()
@@ -135,7 +155,7 @@ def sign(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> No
                     ContractRow.contract_id == contract.contract_id, ContractRow.version < contract.version
                 )
             ):
-                if old.state in (ContractState.ACTIVE, ContractState.SUSPENDED):
+                if old.state in (ContractState.ACTIVE, ContractState.SUSPENDED, ContractState.SIGNING):
                     old.state = ContractState.SUPERSEDED.value
                     session.add(old)
             session.add(row)
@@ -203,7 +223,9 @@ def _all_resumed(session: Session, digest: str, sender: str) -> bool:
     """Whoever suspended must resume: nobody lifts another's suspension."""
     held: dict[str, bool] = {}
     for row in session.exec(
-        select(ContractNoticeRow).where(ContractNoticeRow.digest == digest).order_by(col(ContractNoticeRow.id))
+        select(ContractNoticeRow)
+        .where(ContractNoticeRow.digest == digest)
+        .order_by(col(ContractNoticeRow.id))
     ):
         if row.kind in ("suspend", "resume"):
             held[row.org_id] = row.kind == "suspend"
@@ -225,7 +247,9 @@ def expire(ctx: CoordinatorContext) -> None:
 def active(session: Session, contract_id: str) -> tuple[ContractRow, Contract]:
     """The version in force. Raises Refusal naming the state when there is none."""
     rows = session.exec(
-        select(ContractRow).where(ContractRow.contract_id == contract_id).order_by(col(ContractRow.version).desc())
+        select(ContractRow)
+        .where(ContractRow.contract_id == contract_id)
+        .order_by(col(ContractRow.version).desc())
     ).all()
     if not rows:
         raise not_found(f"合约 {contract_id}", f"contract {contract_id}")
@@ -246,7 +270,9 @@ def active(session: Session, contract_id: str) -> tuple[ContractRow, Contract]:
 def newest(session: Session, contract_id: str) -> tuple[ContractRow, Contract]:
     """The newest version, whatever its state. Raises Refusal 404."""
     row = session.exec(
-        select(ContractRow).where(ContractRow.contract_id == contract_id).order_by(col(ContractRow.version).desc())
+        select(ContractRow)
+        .where(ContractRow.contract_id == contract_id)
+        .order_by(col(ContractRow.version).desc())
     ).first()
     if row is None:
         raise not_found(f"合约 {contract_id}", f"contract {contract_id}")

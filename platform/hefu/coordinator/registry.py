@@ -16,8 +16,10 @@ from hefu.domain.identity import (
     REVIEW_TYPE,
     STANDING_TYPE,
     Admission,
+    Application,
     Review,
     Role,
+    Standing,
     StandingNotice,
 )
 from hefu.keys.certificates import issue_certificate, load_certificate, to_pem
@@ -41,6 +43,15 @@ def submit(ctx: CoordinatorContext, envelope: str, certificate: str) -> dict[str
             "key_mismatch",
             "TLS公钥与申请不符",
             "the TLS key is not the one applied for",
+            party=application.org_id,
+        )
+    pinned = _in_kit(ctx, application.org_id)
+    if pinned is not None and pinned.digest != application.digest:
+        raise Refusal(
+            409,
+            "pin_mismatch",
+            f"机构 {application.org_id} 的申请与启动包不符",
+            f"the application of {application.org_id} is not the one in the start-up kit",
             party=application.org_id,
         )
     with ctx.session() as session:
@@ -84,9 +95,8 @@ def submit(ctx: CoordinatorContext, envelope: str, certificate: str) -> dict[str
 
 def review(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> None:
     """Take the auditor's signed decision."""
-    auditor = ctx.directory.registered(sender)
-    document = read_signed(envelope, Review, REVIEW_TYPE, auditor.key)
-    _kit_only(ctx, sender, "auditor", Role.AUDITOR)
+    key = load_public_ed25519(_auditor(ctx, sender).keys.identity)
+    document = read_signed(envelope, Review, REVIEW_TYPE, key)
     if document.application != digest:
         raise Refusal(
             422,
@@ -121,10 +131,8 @@ def admit(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> N
     document = read_signed(envelope, Admission, ADMISSION_TYPE, ctx.directory.registered(sender).key)
     with ctx.session() as session:
         row = _row(session.get(ApplicationRow, digest))
-        pinned = (
-            row.org_id in ctx.kit.applications
-            and read_application(ctx.kit.applications[row.org_id]).digest == digest
-        )
+        known = _in_kit(ctx, row.org_id)
+        pinned = known is not None and known.digest == digest
         if document.application != digest or (row.state != "approved" and not pinned):
             raise Refusal(
                 409,
@@ -158,13 +166,15 @@ def admit(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> N
 
 
 def change_standing(ctx: CoordinatorContext, org_id: str, envelope: str, sender: str) -> None:
-    """Take a signed standing notice of the organisation itself, the operator or the auditor; newest number wins."""
+    """Take a signed standing notice of the operator or the auditor, or of the organisation itself unless it lifts one; newest number wins."""
     document = read_unverified(envelope, StandingNotice, STANDING_TYPE)
     issuer = ctx.directory.registered(document.issued_by)
     read_signed(envelope, StandingNotice, STANDING_TYPE, issuer.key)
-    allowed = {org_id, ctx.settings.operator} | {
-        o for o in ctx.kit.applications if Role.AUDITOR in ctx.directory.registered(o).application.roles
+    allowed = {ctx.settings.operator} | {
+        o for o, a in ctx.kit.applications.items() if Role.AUDITOR in read_application(a).roles
     }
+    if document.standing is not Standing.ACTIVE:
+        allowed |= {org_id}  # whoever is suspended does not lift it himself
     if document.org_id != org_id or document.issued_by not in allowed or document.issued_by != sender:
         raise Refusal(
             403,
@@ -223,12 +233,19 @@ def _row(row: ApplicationRow | None) -> ApplicationRow:
     return row
 
 
-def _kit_only(ctx: CoordinatorContext, sender: str, what: str, role: Role) -> None:
-    if sender not in ctx.kit.applications or role not in read_application(ctx.kit.applications[sender]).roles:
+def _in_kit(ctx: CoordinatorContext, org_id: str) -> Application | None:
+    encoded = ctx.kit.applications.get(org_id)
+    return None if encoded is None else read_application(encoded)
+
+
+def _auditor(ctx: CoordinatorContext, sender: str) -> Application:
+    found = _in_kit(ctx, sender)
+    if found is None or Role.AUDITOR not in found.roles:
         raise Refusal(
             403,
-            f"not_{what}",
+            "not_auditor",
             "仅第三方机构可审核",
             "only the auditor of the start-up kit reviews",
             party=sender,
         )
+    return found

@@ -1,7 +1,8 @@
 """Does a contract's cast satisfy the protocol's assumption? (three-party reconciliation, design F)
 
 N0 and N2 see which tokens pair: neither may own data, receive the result, or be under common control with such a
-party or with the other. N1 sees nothing after the shuffle and may be an owner. White paper A, 3.3 参与方管理.
+party. N1 sees nothing after the shuffle and may be an owner. No two of the three are under common control: any two
+together undo the sharing. White paper A, 3.3 参与方管理.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ def under_common_control(left: str, right: str, applications: Mapping[str, Appli
 
 def check_positions(contract: Contract, applications: Mapping[str, Application]) -> Iterable[Finding]:
     """Findings (all blocking) where the compute parties break the protocol's assumption."""
-    n0, _, n2 = contract.computation.compute_parties
+    n0, n1, n2 = contract.computation.compute_parties
     exposed = {
         **dict.fromkeys(contract.owners(), "data owner"),
         **dict.fromkeys(contract.recipients(), "recipient"),
     }
     pairs = [(n, other, role) for n in (n0, n2) for other, role in exposed.items()] + [
-        (n0, n2, "other compute node")
+        (n0, n2, "other compute node"),
+        (n0, n1, "other compute node"),  # two together hold both shares of every row
+        (n2, n1, "other compute node"),
     ]
     for node, other, role in pairs:
         if node == other:
@@ -50,7 +53,7 @@ def check_positions(contract: Contract, applications: Mapping[str, Application])
             severity=Severity.BLOCK,
             party=node,
             seen=seen,
-            expected="N0 and N2 are neither data owner nor recipient, nor under common control with one or each other",
+            expected="N0 and N2 are neither data owner nor recipient, nor under common control with one, nor any two compute nodes",
             message_zh=f"计算方 {node} 不满足协议的安全假设",
             message_en=f"compute party {node} breaks the protocol's security assumption",
             mend_zh="在合约中更换计算方 N0/N2",
