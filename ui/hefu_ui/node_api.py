@@ -148,6 +148,9 @@ class NodeApi:
     def cancel(self, job_id: str) -> m.JobView:
         return self._post(f"jobs/{_part(job_id)}/cancel", m.JobView)
 
+    def decide(self, job_id: str, request: m.ReviewRequest) -> m.JobView:
+        return self._post(f"jobs/{_part(job_id)}/decision", m.JobView, request)
+
     def schedules(self) -> list[m.ScheduleView]:
         return self._get("schedules", list[m.ScheduleView])
 

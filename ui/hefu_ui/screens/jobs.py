@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 from hefu.domain.job import FINAL_STATES
-from hefu.node.console_models import JobRequest, JobView
+from hefu.node.console_models import JobRequest, JobView, ReviewRequest
 
 from hefu_ui.look.formats import count, days_back, org_name, took, when
 from hefu_ui.look.html import chip, esc, facts, mono
-from hefu_ui.look.page import card, do, empty, go, page_title, problems_shown
+from hefu_ui.look.page import ask_reason, card, do, empty, go, page_title, problems_shown
 from hefu_ui.look.picker import chips, pick_row
 from hefu_ui.look.stages import draw_stages, draw_verdicts
 from hefu_ui.look.states import look_of, state_chip
@@ -102,6 +104,15 @@ def _detail(job_id: str) -> None:
             and st.button(t("jobs.cancel"), icon=":material/cancel:")
         ):
             do(lambda: node().cancel(job_id), t("jobs.cancelled"))
+        if view.summary.state == "awaiting_review" and may("approver"):
+            for approved, key, symbol in ((True, "approve", "rate_review"), (False, "refuse", "block")):
+                ask_reason(
+                    t(f"jobs.{key}"),
+                    f"{key}_{job_id}",
+                    symbol,
+                    partial(_decide, job_id, approved),
+                    primary=approved,
+                )
         if st.button(t("jobs.evidence", n=view.evidence), icon=":material/link:"):
             go("ledger", job=job_id)
         if (
@@ -110,6 +121,10 @@ def _detail(job_id: str) -> None:
             and st.button(t("jobs.to_result"), icon=":material/fact_check:")
         ):
             go("results", id=job_id)
+
+
+def _decide(job_id: str, approved: bool, reasons: str) -> None:
+    node().decide(job_id, ReviewRequest(approved=approved, reasons=reasons))
 
 
 def _live(job_id: str) -> None:

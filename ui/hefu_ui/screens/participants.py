@@ -100,7 +100,10 @@ def _actions(p: ParticipantView) -> None:
                     primary=approved,
                 )  # fmt: skip
         runs_platform = is_any(Role.SCHEDULER, Role.PLATFORM_PROVIDER)
-        admit = p.state == "approved" and runs_platform
+        in_kit = p.state == "submitted" and {Role.AUDITOR, Role.REGULATOR} & set(
+            p.roles
+        )  # pinned out of band
+        admit = (p.state == "approved" or in_kit) and runs_platform
         if admit and st.button(t("participants.admit"), icon=":material/verified:", type="primary"):
             do(lambda: node().admit(p.application), t("participants.admitted", name=org_name(p.org_id)))
         if p.state == "admitted" and (runs_platform or is_any(Role.AUDITOR) or p.org_id == me().org_id):

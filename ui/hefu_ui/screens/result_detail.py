@@ -84,13 +84,13 @@ def _counts(view: ResultView) -> None:
 def _sides(view: ResultView) -> None:
     with card("sides", t("results.sides"), "balance"):
         table(
-            [t("common.party"), t("results.side"), t("common.rows"), t("results.matched"), t("results.mismatched"), t("results.missing"), t("results.conflicts"), t("overview.match_rate")],
+            [t("common.party"), t("results.side"), t("common.rows"), t("results.matched"), t("results.mismatched"), t("results.missing"), t("results.conflicts"), t("results.difference"), t("overview.match_rate")],
             [
                 [org_name(s.owner), chip(named("side", s.side), "blue" if s.side == "institution" else "violet"), count(s.rows),
-                 count(s.match), count(s.amount_mismatch), count(s.missing), count(s.conflict), _bar(s.match / s.rows if s.rows else 0)]
+                 count(s.match), count(s.amount_mismatch), count(s.missing), count(s.conflict), money(s.difference_cents), _bar(s.match / s.rows if s.rows else 0)]
                 for s in view.sides
             ],
-            right=[2, 3, 4, 5, 6],
+            right=[2, 3, 4, 5, 6, 7],
         )  # fmt: skip
 
 

@@ -32,6 +32,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "jobs.supersedes": ("替代", "Supersedes"),
     "jobs.superseded_by": ("被替代为", "Superseded by"),
     "jobs.cancel": ("取消任务", "Cancel"),
+    "jobs.approve": ("批准发布", "Approve the release"),
+    "jobs.refuse": ("拒绝发布", "Refuse the release"),
     "jobs.cancelled": ("已请求取消", "Cancellation requested"),
     "jobs.evidence": ("查看存证（{n}）", "Evidence ({n})"),
     "jobs.to_result": ("查看结果", "Result"),
