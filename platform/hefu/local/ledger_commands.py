@@ -47,6 +47,14 @@ def verify(directory: Path | None, state: Path | None, log_vkey: str | None) -> 
         f"[green]账本完整 / the ledger verifies[/green]: {report.size} 条存证 entries, {report.signatures_checked} 个签名 signatures, "
         f"root {report.root.hex()[:16]}…, {seconds:.1f} s"
     )
+    if report.trusts_own_vkey:
+        console.print(
+            "账本公钥取自该副本：请用 --log-vkey 给出自己保存的公钥 / the log's key came from the copy: give your own by --log-vkey"
+        )
+    if report.trusts_own_keys:
+        console.print(
+            "各方公钥取自该副本，未证明其归属 / the parties' keys came from the copy: whose they are is not proven"
+        )
     return 0
 
 
