@@ -20,6 +20,7 @@ flows_app = typer.Typer(no_args_is_help=True, help="The flow runner.")
 console_app = typer.Typer(no_args_is_help=True, help="The console.")
 ledger_app = typer.Typer(no_args_is_help=True, help="The evidence ledger.")
 job_app = typer.Typer(no_args_is_help=True, help="Jobs of the local system.")
+data_app = typer.Typer(no_args_is_help=True, help="An organisation's data sets.")
 for name, sub in {
     "coordinator": coordinator_app,
     "node": node_app,
@@ -27,6 +28,7 @@ for name, sub in {
     "console": console_app,
     "ledger": ledger_app,
     "job": job_app,
+    "data": data_app,
 }.items():
     app.add_typer(sub, name=name)
 
@@ -276,6 +278,37 @@ def job_backfill(
 
     for summary in backfill(state or default_directory(), party, contract, first.date(), last.date()):
         typer.echo(f"{summary['business_date']}  {summary['job_id']}  {summary['state']}")
+
+
+@data_app.command("deliver")
+def data_deliver(
+    node_url: Annotated[str, typer.Option(help="https://host:port of your own node")],
+    certificate: Annotated[Path, typer.Option(help="your node's certificate (public/tls.pem)")],
+    org_id: Annotated[str, typer.Option(help="your organisation")],
+    username: Annotated[str, typer.Option(help="an account with the role preparer")],
+    password_file: Annotated[Path, typer.Option(help="file with its password")],
+    data_set: Annotated[str, typer.Option(help="data set id")],
+    file: Annotated[Path | None, typer.Option(help="CSV, Excel or Parquet")] = None,
+    dsn_file: Annotated[Path | None, typer.Option(help="file with the PostgreSQL address to query")] = None,
+    sql_file: Annotated[Path | None, typer.Option(help="file with the SELECT (say ORDER BY)")] = None,
+    name: Annotated[str, typer.Option(help="name of the delivery, e.g. the day")] = "",
+) -> None:
+    """Hand in a file, or the result of a PostgreSQL query, to your own node (for cron)."""
+    from hefu.local.console_client import ConsoleClient
+    from hefu.local.delivery import deliver
+    from hefu.node.sources.postgres import Query
+
+    if (file is None) == (dsn_file is None or sql_file is None):
+        raise typer.BadParameter("give --file, or --dsn-file with --sql-file")
+    query = None
+    if dsn_file is not None and sql_file is not None:
+        query = Query(name or sql_file.stem, dsn_file.read_text().strip(), sql_file.read_text())
+    password = password_file.read_text().strip()
+    with ConsoleClient(org_id, node_url, certificate, username, password) as client:
+        for arrival in deliver(client, data_set, file=file, query=query, name=name):
+            typer.echo(
+                f"{arrival['business_date']}  {arrival['state']}  {arrival['rows']} rows, {arrival['rejected']} rejected"
+            )
 
 
 def main() -> None:
