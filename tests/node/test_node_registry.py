@@ -1,0 +1,143 @@
+"""What a node believes of the registry: signatures that lead back to its kit, keys that it pinned; and of nobody's word else."""
+
+from typing import Any
+
+import pytest
+from hefu.domain.errors import DocumentInvalid
+from hefu.domain.identity import APPLICATION_TYPE
+from hefu.keys.keystore import NodeKeys
+from hefu.keys.public import public_b64
+from hefu.node import contracts, registry
+from hefu.wire.refusal import Refusal
+
+pytestmark = pytest.mark.server
+
+
+def entry_of(world: Any, org: str, **changes: Any) -> dict[str, Any]:
+    return {**next(e for e in world.registry() if e["org_id"] == org), **changes}
+
+
+def operator_key(world: Any) -> str:
+    return str(world.applications["operator"].keys.identity)
+
+
+class TestAdmission:
+    def code(self, ctx: Any, world: Any, entry: dict[str, Any]) -> str:
+        try:
+            registry.verify_admission(ctx, entry, operator_key(world))
+        except Refusal as refusal:
+            return str(refusal.body["code"])
+        except DocumentInvalid:
+            return "document_invalid"
+        return "ok"
+
+    def test_reviewed_by_the_kits_auditor_admitted_by_the_operator(self, world: Any, node: Any) -> None:
+        ctx = node("bank")
+        assert self.code(ctx, world, entry_of(world, "exchange")) == "ok"
+        assert (
+            self.code(ctx, world, entry_of(world, "auditor", review=None)) == "ok"
+        )  # pinned by the kit itself
+        for changes, said in (
+            ({"review": None}, "not_reviewed"),
+            ({"admission": None}, "not_admitted"),
+            ({"review": world.review("exchange", approved=False)}, "not_reviewed"),
+            ({"review": world.review("exchange", signed_by="operator")}, "document_invalid"),
+            ({"review": world.review("institution")}, "not_reviewed"),
+            ({"admission": world.admission("exchange", signed_by=world.coordinator)}, "document_invalid"),
+            ({"admission": world.admission("institution")}, "not_admitted"),
+        ):
+            assert self.code(ctx, world, entry_of(world, "exchange", **changes)) == said, changes
+
+    @pytest.mark.parametrize("org", ["exchange", "auditor", "regulator"])
+    def test_keys_of_the_coordinators_own(self, world: Any, node: Any, org: str) -> None:
+        """A self-signed application is easily made; the auditor never saw it."""
+        ctx, keys = node("bank"), NodeKeys.generate()
+        true = world.applications[org]
+        update = {"identity": public_b64(keys.identity), "sealing": public_b64(keys.sealing)}
+        fake = true.model_copy(update={"keys": true.keys.model_copy(update=update)})
+        entry = entry_of(world, org, digest=fake.digest, application=world.sign(fake, APPLICATION_TYPE, keys))
+        assert self.code(ctx, world, entry) == "not_reviewed"
+
+
+class TestSync:
+    def test_a_notice_from_somebody_unknown_does_not_stop_it(self, world: Any, node: Any) -> None:
+        """A node that is new knows nobody but the kit's two: it must get its certificate all the same."""
+        ctx = node("bank")
+        client: Any = ctx.client
+        client.answers["POST", "/api/applications"] = {}
+        registry.apply(ctx)
+        entries = world.registry()
+        entries[0]["standing_notice"] = world.standing("institution", "suspended", issued_by="operator")
+        entries.sort(key=lambda e: e["org_id"] == "bank")
+        client.answers["GET", "/api/participants"] = entries
+        assert registry.sync(ctx, None) is True
+
+    def test_a_certificate_for_another_key_is_not_taken(self, world: Any, node: Any) -> None:
+        ctx = node("bank", world.contract())
+        registry.sync(ctx, None)
+        before = ctx.directory.certificate("exchange")
+        entries = world.registry()
+        other = world.certificate("institution")
+        client: Any = ctx.client
+        client.answers["GET", "/api/participants"] = [
+            {**e, "certificate": other} if e["org_id"] == "exchange" else e for e in entries
+        ]
+        registry.sync(ctx, None)
+        assert ctx.directory.certificate("exchange") == before
+
+    def test_one_bad_contract_does_not_keep_the_others_away(self, world: Any, node: Any) -> None:
+        ctx = node("bank")
+        bad, good = world.contract(contract_id="HF-BAD"), world.contract()
+        client: Any = ctx.client
+        client.answers["GET", "/api/contracts"] = [
+            {"digest": c.digest, "state": "signing"} for c in (bad, good)
+        ]
+        client.answers["GET", f"/api/contracts/{bad.digest}"] = {
+            **world.bundle(bad),
+            "signatures": {"bank": "AAAA"},
+        }
+        client.answers["GET", f"/api/contracts/{good.digest}"] = world.bundle(good, ["regulator"])
+        contracts.sync(ctx)
+        assert contracts.stored(ctx, good.digest)[1] == good
+
+
+class TestStanding:
+    @pytest.fixture
+    def ctx(self, world: Any, node: Any) -> Any:
+        return node("bank", world.contract())
+
+    def take(self, ctx: Any, envelope: str) -> str:
+        try:
+            registry.take_standing(ctx, envelope)
+        except Refusal as refusal:
+            return str(refusal.body["code"])
+        except DocumentInvalid:
+            return "document_invalid"
+        return "ok"
+
+    def test_the_newest_number_wins(self, world: Any, ctx: Any) -> None:
+        suspended = world.standing("exchange", "suspended", issued_by="auditor")
+        assert self.take(ctx, suspended) == "ok"
+        assert self.take(ctx, world.standing("exchange", "active", sequence=2)) == "ok"
+        assert self.take(ctx, suspended) == "stale_notice"
+        assert ctx.directory.standing("exchange") == "active"
+
+    def test_who_may(self, world: Any, ctx: Any) -> None:
+        for issuer, said in {
+            "exchange": "ok",
+            "auditor": "ok",
+            "operator": "ok",
+            "institution": "not_entitled",
+            "regulator": "not_entitled",
+        }.items():
+            sequence = {"exchange": 1, "auditor": 2, "operator": 3}.get(issuer, 9)
+            notice = world.standing("exchange", "suspended", issued_by=issuer, sequence=sequence)
+            assert self.take(ctx, notice) == said, issuer
+        forged = world.standing("exchange", "revoked", sequence=9, signed_by=world.coordinator)
+        assert self.take(ctx, forged) == "document_invalid"
+
+    def test_nobody_lifts_his_own(self, world: Any, ctx: Any) -> None:
+        assert self.take(ctx, world.standing("exchange", "revoked", issued_by="auditor")) == "ok"
+        own = world.standing("exchange", "active", sequence=2, issued_by="exchange")
+        assert self.take(ctx, own) == "not_entitled"
+        assert ctx.directory.standing("exchange") == "revoked"
