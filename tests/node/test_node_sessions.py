@@ -216,6 +216,14 @@ class TestSessions:
         assert bank.compute(hellos, job_of(1), commitment=commitment, batches=said) == "batches_invalid"
         assert bank.compute(hellos, job_of(1), commitment=commitment) == "ok"
 
+    def test_volume_passes_without_its_guard(self, party: Any, world_kit: Any, monkeypatch: Any) -> None:
+        bank = party(limits={"max_rows": 5})
+        commitment = bank.world.prepared(bank.ctx, bank.contract, job_of(1))
+        hellos = bank.hellos(bank.prepare(job_of(1)), job_of(1))
+        assert bank.compute(hellos, job_of(1), commitment=commitment) == "batches_invalid"  # 3 + 3 rows
+        monkeypatch.setattr(sessions, "_check_batches", lambda *_: None)
+        assert bank.compute(hellos, job_of(1), commitment=commitment) == "ok"
+
     def test_other_code_than_the_contract_names(self, party: Any, monkeypatch: Any) -> None:
         bank = party()
         commitment = bank.world.prepared(bank.ctx, bank.contract, job_of(1))
