@@ -100,16 +100,20 @@ class World:
         } | changes
 
     def schedule_every_minute(self) -> None:
-        """A contract that fires every minute, over the days since the last Saturday but one day at least; files delivered."""
+        """A contract that fires every minute, over the days since the last Saturday, two at least; files delivered."""
         last = self.yesterday
-        first = last - timedelta(days=(last.weekday() - 5) % 7 or 7)
+        first = last - timedelta(days=(last.weekday() - 5) % 7 or 1)
         self.scheduled_days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         local = [(d, t) for d in self.scheduled_days for t in self.TIMES]
         for owner in DATA_SETS:
             rows = []
             for number, (day, at) in enumerate(local):
                 moment = datetime.fromisoformat(f"{day}T{at}+08:00")
-                written = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if owner == "bank" else f"{day}T{at}"
+                written = (
+                    moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                    if owner == "bank"
+                    else f"{day}T{at}"
+                )
                 rows.append((f"SCHEDULED-{number}", "LOAN", f"{number + 1}.00", PERSON, written))
             path = self.files / f"scheduled-{owner}.csv"
             write_csv(path, rows)
@@ -308,9 +312,7 @@ class World:
 
     def second_runner(self) -> Service:
         """Another flow runner beside the first."""
-        return replace(
-            self.system._runner(), name="runner-2", log_path=self.system.logs / "runner-2.log"
-        )
+        return replace(self.system._runner(), name="runner-2", log_path=self.system.logs / "runner-2.log")
 
     def ask_due_jobs(self, contract_id: str) -> Any:
         """Ask the coordinator for due jobs as a scheduled flow run does."""
@@ -339,15 +341,15 @@ class World:
         with ThreadPoolExecutor(len(deeds)) as pool:
             return list(pool.map(one, deeds))
 
-    def workers(self, *orgs: str) -> dict[str, psutil.Process]:
-        """The living workers of these organisations (of all when none is named)."""
-        pids = self.system.supervisor.pids()
+    def workers(self, job_id: str) -> dict[str, psutil.Process]:
+        """The living workers of a job, by organisation."""
         found = {}
-        for org in orgs or ORGANISATIONS:
-            with contextlib.suppress(psutil.NoSuchProcess, KeyError):
-                for process in psutil.Process(pids[f"node-{org}"]).children(recursive=True):
-                    if "hefu.node.worker" in process.cmdline():
-                        found[org] = process
+        for name, pid in self.system.supervisor.pids().items():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for process in psutil.Process(pid).children(recursive=True):
+                    with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+                        if Path(process.cwd()).name == job_id:
+                            found[name.removeprefix("node-")] = process
         return found
 
     @contextlib.contextmanager
@@ -357,8 +359,10 @@ class World:
         deadline = time.monotonic() + 60
         while worker is None:
             if time.monotonic() > deadline:
-                raise NotInTime(f"{job_id}: no worker of {org} in a computation: {self.job(job_id)['summary']}")
-            found = self.workers(org).get(org)
+                raise NotInTime(
+                    f"{job_id}: no worker of {org} in a computation: {self.job(job_id)['summary']}"
+                )
+            found = self.workers(job_id).get(org)
             with contextlib.suppress(psutil.Error):
                 if found is not None and _links(found) >= peers:
                     found.suspend()

@@ -117,7 +117,10 @@ def test_no_status_is_readable_outside_the_regulators_node(world: Any, job: str)
     assert _searched_files(root, STATUSES, skip=skipped) == []
     for org in ("operator", "exchange"):  # the halves went after the release
         assert list(world.system.node(org).work.glob(f"{job}*")) == []
-        assert world.query(f"node_{org}", "select 1 from node_job where half_path is not null and job = %s", job) == []
+        assert (
+            world.query(f"node_{org}", "select 1 from node_job where half_path is not null and job = %s", job)
+            == []
+        )
 
 
 def test_a_neighbours_folder_cannot_be_read_from_inside_a_node(world: Any) -> None:
@@ -145,14 +148,19 @@ print("closed")
         check=False,
     )
     assert (answer.returncode, answer.stdout.strip()) == (0, "closed"), answer.stderr
-    for name, pid in world.system.supervisor.pids().items():  # and the running nodes are confined in just this way
+    for (
+        name,
+        pid,
+    ) in world.system.supervisor.pids().items():  # and the running nodes are confined in just this way
         if name.startswith("node-"):
             status = Path(f"/proc/{pid}/status").read_text()
             assert re.search(r"NoNewPrivs:\s*1", status), name
 
 
 def _databases(world: Any) -> list[str]:
-    found = [row[0] for row in world.query("postgres", "select datname from pg_database where not datistemplate")]
+    found = [
+        row[0] for row in world.query("postgres", "select datname from pg_database where not datistemplate")
+    ]
     assert {"coordinator", "prefect", *(f"node_{o}" for o in ORGANISATIONS)} <= set(found)
     return [name for name in found if name != "postgres"]
 
@@ -202,7 +210,9 @@ def _layers(data: bytes, depth: int) -> Iterator[bytes]:
 
 
 def _of_base64(data: bytes) -> bytes:
-    return base64.b64decode(data.translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=") + b"==", validate=False)
+    return base64.b64decode(
+        data.translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=") + b"==", validate=False
+    )
 
 
 def _searched_files(root: Path, wanted: Iterable[str], skip: Iterable[Path] = ()) -> list[tuple[Path, str]]:

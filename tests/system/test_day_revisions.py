@@ -63,7 +63,9 @@ def test_after_the_cut_off_the_job_ends_naming_who_did_not_deliver(world: Any, h
     assert view["summary"]["state"] == "data_missing"
     assert "institution: data_missing" in view["summary"]["reason"]
     assert "bank" not in view["summary"]["reason"]
-    world.deliver("institution", day, rows(world, day, ONE))  # 补报: a later delivery starts the next revision
+    world.deliver(
+        "institution", day, rows(world, day, ONE)
+    )  # 补报: a later delivery starts the next revision
     second = [j for j in world.jobs_of(hasty) if j["business_date"] == day.isoformat()][-1]
     assert second["revision"] == 2
     world.await_success(second["job_id"])

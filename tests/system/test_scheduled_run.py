@@ -13,7 +13,9 @@ from hefu.local.bootstrap import await_true
 pytestmark = pytest.mark.server
 
 
-def test_a_scheduled_run_covers_every_day_once_oldest_first(world: Any, scheduled: tuple[str, list[date]]) -> None:
+def test_a_scheduled_run_covers_every_day_once_oldest_first(
+    world: Any, scheduled: tuple[str, list[date]]
+) -> None:
     contract, days = scheduled
     assert any(day.weekday() == 5 for day in days)
     wanted = [day.isoformat() for day in days]
@@ -24,7 +26,9 @@ def test_a_scheduled_run_covers_every_day_once_oldest_first(world: Any, schedule
 
     await_true("the scheduled jobs", over, 150)
     jobs = world.jobs_of(contract)
-    assert [(j["business_date"], j["revision"], j["state"]) for j in jobs] == [(d, 1, "succeeded") for d in wanted]
+    assert [(j["business_date"], j["revision"], j["state"]) for j in jobs] == [
+        (d, 1, "succeeded") for d in wanted
+    ]
     assert {j["requested_by"] for j in jobs} == {"schedule"}
     started = world.query(
         "coordinator", "select business_date from job where contract_id = %s order by started_at", contract
@@ -39,7 +43,9 @@ def test_a_scheduled_run_covers_every_day_once_oldest_first(world: Any, schedule
     assert len(shown["next_times"]) == 10
 
 
-def test_each_row_is_reconciled_once_on_its_beijing_day(world: Any, scheduled: tuple[str, list[date]]) -> None:
+def test_each_row_is_reconciled_once_on_its_beijing_day(
+    world: Any, scheduled: tuple[str, list[date]]
+) -> None:
     contract, days = scheduled
     seen: dict[tuple[str, int], list[tuple[str, str]]] = defaultdict(list)
     for job in world.jobs_of(contract):
@@ -61,9 +67,7 @@ def test_a_paused_schedule_starts_nothing_more(world: Any, scheduled: tuple[str,
     assert (answer["jobs"], answer["finding"]) == ([], "paused")
 
     def inactive() -> bool:
-        rows = world.query(
-            "prefect", "select active from deployment_schedule where slug = %s", contract
-        )
+        rows = world.query("prefect", "select active from deployment_schedule where slug = %s", contract)
         return rows == [(False,)]
 
     await_true("paused in Prefect", inactive, 30)

@@ -15,9 +15,7 @@ INSTITUTIONS, BANKS = ("institution", "institution2"), ("bank", "bank2")
 def test_every_row_of_four_owners_gets_its_status(world: Any) -> None:
     data_sets = {org: world.register_for_many(org, org in INSTITUTIONS) for org in (*INSTITUTIONS, *BANKS)}
     contract = "T1-TWO-BY-TWO"
-    world.sign_contract(
-        contract, institutions=list(INSTITUTIONS), banks=list(BANKS), data_sets=data_sets
-    )
+    world.sign_contract(contract, institutions=list(INSTITUTIONS), banks=list(BANKS), data_sets=data_sets)
     day = world.new_day()
     truth = write_samples(
         world.files / "two-by-two", rows=300, days=[day], seed=22, institutions=INSTITUTIONS, banks=BANKS
