@@ -23,8 +23,8 @@ from hefu.domain.job import FINAL_STATES
 from hefu.keys.certificates import load_certificate
 from hefu.keys.public import spki_digest
 from hefu.keys.tls import pinned_client_context
-from hefu.local.bootstrap import DATA_SETS, NotInTime, await_true, sign_in
 from hefu.local.bootstrap import _FIELDS as FIELDS
+from hefu.local.bootstrap import DATA_SETS, NotInTime, await_true, sign_in
 from hefu.local.console_client import ConsoleClient, ConsoleError
 from hefu.local.organisations import ORGANISATIONS
 from hefu.local.sample import HEADER, DayTruth, write_samples

@@ -22,7 +22,7 @@ LIMIT = 200_000
 
 
 @pytest.fixture
-def full(world: Any) -> Iterator[contextlib.AbstractContextManager[None]]:
+def full(world: Any) -> contextlib.AbstractContextManager[None]:
     """The bank's node may write no file longer than LIMIT bytes, within the block."""
 
     @contextlib.contextmanager
@@ -35,7 +35,7 @@ def full(world: Any) -> Iterator[contextlib.AbstractContextManager[None]]:
         finally:
             node.rlimit(resource.RLIMIT_FSIZE, before)
 
-    yield limited()
+    return limited()
 
 
 def test_an_upload_that_does_not_fit_is_refused_and_leaves_nothing(world: Any, full: Any) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import queue
 import socket
 import ssl
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,8 @@ from hefu.node.inputs import load_rows
 from hefu.node.switchboard import preamble
 
 CONNECT_SECONDS = 30.0
+HANDSHAKE_SECONDS = 10.0
+MAX_HANDSHAKES = 32
 
 
 class InputMissing(EngineError):
@@ -158,35 +162,58 @@ class Program:
                 sockets[peer] = self._dial(peer, client, pins)
         waiting = {p for p in self._peers() if p < self.me}
         if waiting:
-            inbox = socket.socket(fileno=task["inbox_fd"])
-            inbox.settimeout(CONNECT_SECONDS)
-            deadline = time.monotonic() + CONNECT_SECONDS
-            while waiting and time.monotonic() < deadline:
-                try:
-                    _, fds, _, _ = socket.recv_fds(inbox, 64, 1)
-                except TimeoutError:
-                    break
-                if not fds:
-                    break
-                raw = socket.socket(fileno=fds[0])
-                raw.settimeout(CONNECT_SECONDS)
-                try:
-                    wrapped = server.wrap_socket(raw, server_side=True)
-                    org = verify_peer(wrapped, pins)
-                except (OSError, Exception):  # whoever is not a peer is closed; the peer itself connects again or the wait ends
-                    raw.close()
-                    continue
-                if org in waiting:
-                    waiting.discard(org)
-                    sockets[org] = wrapped
-                else:
-                    wrapped.close()
-            if waiting:
-                raise PeerMissing(sorted(waiting))
+            sockets |= self._accept(waiting, server, pins)
         timeout = float(task["timeout_seconds"])
         return ChannelSet(
             {peer: SocketChannel(sock, peer, timeout_seconds=timeout) for peer, sock in sockets.items()}
         )
+
+    def _accept(
+        self, waiting: set[str], context: ssl.SSLContext, pins: dict[str, str]
+    ) -> dict[str, ssl.SSLSocket]:
+        """Wait for these peers. Each connection shakes hands in a thread of its own: a silent stranger delays nobody."""
+        arrived: queue.SimpleQueue[tuple[str, ssl.SSLSocket]] = queue.SimpleQueue()
+        room = threading.BoundedSemaphore(MAX_HANDSHAKES)
+        inbox = socket.socket(fileno=self.task["inbox_fd"])
+
+        def shake(raw: socket.socket) -> None:
+            try:
+                wrapped = context.wrap_socket(raw, server_side=True)
+                arrived.put((verify_peer(wrapped, pins), wrapped))
+            except (
+                Exception
+            ):  # whoever is not a peer is closed; the peer itself connects again or the wait ends
+                raw.close()
+            finally:
+                room.release()
+
+        def receive() -> None:
+            while True:
+                room.acquire()
+                try:
+                    _, fds, _, _ = socket.recv_fds(inbox, 64, 1)
+                except OSError:
+                    return
+                if not fds:
+                    return
+                raw = socket.socket(fileno=fds[0])
+                raw.settimeout(HANDSHAKE_SECONDS)
+                threading.Thread(target=shake, args=(raw,), daemon=True).start()
+
+        threading.stack_size(1 << 20)  # many small stacks fit into the memory limit
+        threading.Thread(target=receive, daemon=True).start()
+        found: dict[str, ssl.SSLSocket] = {}
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while waiting - found.keys():
+            try:
+                org, wrapped = arrived.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise PeerMissing(sorted(waiting - found.keys())) from None
+            if org in waiting and org not in found:
+                found[org] = wrapped
+            else:
+                wrapped.close()
+        return found
 
     def _dial(self, peer: str, context: ssl.SSLContext, pins: dict[str, str]) -> ssl.SSLSocket:
         entry = self.task["peers"][peer]
