@@ -22,7 +22,7 @@ from hefu.domain.contract import Contract
 from hefu.domain.job import FINAL_STATES, MAX_ATTEMPTS, OPEN_STATES, STAGES, JobState, Stage
 from hefu.domain.verdict import Severity, Verdict
 from hefu.store.base import now
-from hefu.store.coordinator_tables import ContractRow, JobRow, StageRow
+from hefu.store.coordinator_tables import ContractRow, DeliveryRow, JobRow, StageRow
 from hefu.wire.refusal import Refusal, not_found
 
 _COVERED = {JobState.SUCCEEDED, JobState.SUPERSEDED, JobState.DATA_MISSING, *OPEN_STATES}
@@ -244,7 +244,41 @@ def finish(ctx: CoordinatorContext, job_id: str, lease: int) -> JobState:
             close(ctx, session, job, state)
         session.add(job)
         session.commit()
-        return state
+    if state is JobState.SUCCEEDED:
+        _redo_if_corrected(ctx, job)
+    return state
+
+
+def _redo_if_corrected(ctx: CoordinatorContext, job: JobRow) -> None:
+    """A file that arrived after the owners had committed to their input starts the next revision at once (补报/更正)."""
+    with ctx.session() as session:
+        contract = contracts.load(session, job.contract_digest)[1]
+        checked = session.exec(
+            select(StageRow.finished_at)
+            .where(
+                StageRow.job_id == job.job_id,
+                StageRow.stage == Stage.CHECK_DATA_SOURCES.value,
+                StageRow.state == "passed",
+            )
+            .order_by(col(StageRow.attempt).desc())
+        ).first()
+        if checked is None:
+            return
+        later = session.exec(
+            select(DeliveryRow).where(
+                col(DeliveryRow.data_set_id).in_([d.data_set_id for d in contract.data_sets]),
+                DeliveryRow.business_date == job.business_date,
+                col(DeliveryRow.state).in_(["arrived", "late"]),
+                DeliveryRow.at > checked,
+            )
+        ).first()
+        active = session.exec(
+            select(ContractRow).where(
+                ContractRow.contract_id == job.contract_id, ContractRow.state == "active"
+            )
+        ).first()
+    if later is not None and active is not None:
+        create(ctx, job.contract_id, job.business_date, by="delivery", reason="supplement")
 
 
 def _outcome(session: Session, job: JobRow, contract: Contract) -> JobState:

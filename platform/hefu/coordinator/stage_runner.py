@@ -35,7 +35,7 @@ _EVIDENCE_KINDS = {
 }
 
 
-_WAITS_LATER = ("awaiting_review", "ledger_late", "not_begun")
+_WAITS_LATER = ("awaiting_review", "ledger_late", "not_begun", "recipient_unreachable")
 
 
 @dataclass
@@ -197,9 +197,7 @@ def _waits(stage: Stage, verdict: Verdict) -> bool:
     """Before the computation a delay waits for data or a node; the release waits for reviewers. A broken computation is a new attempt."""
     early = stage in (Stage.CHECK_PARTICIPANTS, Stage.CHECK_CONTRACT, Stage.CHECK_DATA_SOURCES)
     return verdict.waiting and (
-        early
-        or any(f.rule in _WAITS_LATER for f in verdict.findings)
-        or stage is Stage.RETAIN_AND_DELETE
+        early or any(f.rule in _WAITS_LATER for f in verdict.findings) or stage is Stage.RETAIN_AND_DELETE
     )
 
 

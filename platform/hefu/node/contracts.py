@@ -23,6 +23,7 @@ from hefu.domain.contract import (
     NoticeKind,
 )
 from hefu.domain.errors import DocumentInvalid
+from hefu.domain.positions import check_positions
 from hefu.keys.public import load_public_ed25519, public_b64
 from hefu.node import registry
 from hefu.node.context import COORDINATOR, NodeContext
@@ -116,6 +117,17 @@ def sign(ctx: NodeContext, digest: str, user: str) -> None:
 
 def _sign(ctx: NodeContext, contract: Contract, user: str, *, proposing: bool) -> str:
     applications = verify_parties(ctx, contract)
+    for finding in check_positions(contract, {org: read_application(a) for org, a in applications.items()}):
+        raise Refusal(
+            422,
+            finding.rule,
+            finding.message_zh,
+            finding.message_en,
+            party=finding.party,
+            limit=finding.expected,
+            mend_zh=finding.mend_zh,
+            mend_en=finding.mend_en,
+        )
     for step in contract.computation.steps:
         check_step(step.component, step.parameters)
         if code_digest(step.component) != step.code_digest:

@@ -32,6 +32,7 @@ from hefu.node.workers import WorkerFailed, WorkerProcess
 from hefu.store.base import now
 from hefu.store.node_tables import DataSetRow, JobRow, JournalRow, ResultRow
 from hefu.store.signed import decode_envelope, read_signed
+from hefu.wire.errors import PeerUnreachable
 from hefu.wire.refusal import Refusal
 
 
@@ -345,9 +346,21 @@ def release(
             "batches": row.input.get("batches", []),
         }
     ).encode()
-    ctx.client.post(
-        recipient, "/peer/results", len(head).to_bytes(4, "big") + head + sealed, timeout_seconds=300
-    )
+    try:
+        ctx.client.post(
+            recipient, "/peer/results", len(head).to_bytes(4, "big") + head + sealed, timeout_seconds=300
+        )
+    except PeerUnreachable as error:
+        raise Refusal(
+            503,
+            "recipient_unreachable",
+            f"结果使用方 {recipient} 的节点无法连接，结果分片仍封存于本节点",
+            f"the node of the recipient {recipient} cannot be reached; the sealed half stays here",
+            party=recipient,
+            stage="release",
+            mend_zh=f"请 {recipient} 启动节点，任务将自动重试",
+            mend_en=f"let {recipient} start its node; the job tries again by itself",
+        ) from error
     return {"evidence": evidence_of(ctx, order.job, order.attempt)}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from sqlmodel import Session, col, select
 
 from hefu.domain.contract import Contract

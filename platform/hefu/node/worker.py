@@ -23,7 +23,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A file system, a quota, or a limit on the size of files that takes no more."""
 
@@ -128,7 +127,10 @@ def _compute(task: dict[str, Any], out: Any) -> dict[str, Any]:
         moment = time.monotonic()
         if stage != current:
             current = stage
-            print(f"{task['job']}/{task['attempt']} {task['org']}: {stage} at {moment - begun:.2f} s", file=sys.stderr)
+            print(
+                f"{task['job']}/{task['attempt']} {task['org']}: {stage} at {moment - begun:.2f} s",
+                file=sys.stderr,
+            )
         if done >= total or moment - last > 0.2:
             last = moment
             print(json.dumps({"progress": [stage, done, total]}), file=out)

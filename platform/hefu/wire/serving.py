@@ -25,6 +25,7 @@ def tls_server(app: FastAPI, *, host: str, port: int, context: ssl.SSLContext) -
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_graceful_shutdown=5,  # peers hold connections open; what is under way gets these seconds
         ssl_context_factory=lambda _config, _default: context,
     )
     return uvicorn.Server(config)
