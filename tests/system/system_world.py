@@ -120,14 +120,14 @@ class World:
             self.upload(owner, path)
         self.sign_contract(self.SCHEDULED, cron="* * * * *", first_day=first.isoformat())
 
-    def register_for_many(self, org: str, is_institution: bool) -> str:
-        """A data set for a contract with several institutions: a bank's rows name theirs. Answers its id."""
+    def register(self, org: str, name: str, is_institution: bool, *, many: bool = False) -> str:
+        """A data set of its own; with `many` institutions in a contract a bank's rows name theirs. Answers its id."""
         names = ("name", "type", "identifier_class", "sensitive", "grade", "meaning_zh", "meaning_en")
         fields = [dict(zip(names, f, strict=True)) for f in FIELDS]
-        if not is_institution:
+        if many and not is_institution:
             plain = ("institution", "text", "none", "none", "C1", "所属机构", "whose customer it is")
             fields.append(dict(zip(names, plain, strict=True)))
-        data_set_id = f"{org}-for-many"
+        data_set_id = f"{org}-{name}"
         self.at(org).post(
             "/console/data-sets",
             {
@@ -196,12 +196,14 @@ class World:
         )
         return answer
 
-    def deliver_sample(self, day: date, rows: int = 100) -> DayTruth:
+    def deliver_sample(
+        self, day: date, rows: int = 100, data_sets: Mapping[str, str] | None = None
+    ) -> DayTruth:
         """Both owners deliver the generated files of a day; answers what is true of them."""
         folder = self.files / f"sample-{next(self._numbers)}"
         truth = write_samples(folder, rows=rows, days=[day], seed=day.toordinal()).day(day)
         for owner, path in truth.files.items():
-            self.upload(owner, path)
+            self.upload(owner, path, (data_sets or DATA_SETS)[owner])
         return truth
 
     # Jobs.

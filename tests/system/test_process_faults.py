@@ -140,9 +140,10 @@ def test_a_cancelled_job_leaves_no_worker_no_result_and_its_evidence(world: Any)
 def test_two_runners_and_many_askers_make_one_job_for_each_day(world: Any) -> None:
     contract = "T1-TWICE"
     days = [world.yesterday.fromordinal(world.yesterday.toordinal() - n) for n in (1, 0)]
+    data_sets = {org: world.register(org, "twice", org == "institution") for org in ("institution", "bank")}
     for day in days:
-        world.deliver_sample(day, rows=20)
-    world.sign_contract(contract, first_day=days[0].isoformat())
+        world.deliver_sample(day, 20, data_sets)  # these days of the shared data sets belong to another test
+    world.sign_contract(contract, first_day=days[0].isoformat(), data_sets=data_sets)
     world.system.supervisor.start(world.second_runner())
     try:
         answers = world.at_once([lambda: world.ask_due_jobs(contract)] * 6)

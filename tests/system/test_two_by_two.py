@@ -13,7 +13,9 @@ INSTITUTIONS, BANKS = ("institution", "institution2"), ("bank", "bank2")
 
 
 def test_every_row_of_four_owners_gets_its_status(world: Any) -> None:
-    data_sets = {org: world.register_for_many(org, org in INSTITUTIONS) for org in (*INSTITUTIONS, *BANKS)}
+    data_sets = {
+        org: world.register(org, "of-many", org in INSTITUTIONS, many=True) for org in (*INSTITUTIONS, *BANKS)
+    }
     contract = "T1-TWO-BY-TWO"
     world.sign_contract(contract, institutions=list(INSTITUTIONS), banks=list(BANKS), data_sets=data_sets)
     day = world.new_day()

@@ -43,6 +43,7 @@ from hefu.local.sample import HEADER, write_samples
 from hefu.local.system import LocalSystem
 
 HISTORY_DAYS = 5
+SHOWN_REJECTS = 10
 _STOPS_AT_ONCE = {"rejected_share", "source_invalid", "schema_differs", "data_missing"}
 
 
@@ -165,14 +166,26 @@ def _request(day: date) -> dict[str, str]:
 
 
 def _deliver(system: LocalSystem, owner: str, file: Path) -> list[dict[str, Any]]:
+    """Upload a file. Raises DemoFailed naming file, row and reason of what can't be read."""
+    data_set = f"/console/data-sets/{DATA_SETS[owner]}"
     with sign_in(system, owner) as client:
-        arrived: list[dict[str, Any]] = client.upload(f"/console/data-sets/{DATA_SETS[owner]}/files", file)
-    rejected = [a for a in arrived if a["state"] == "rejected"]
-    if rejected:
+        arrived: list[dict[str, Any]] = client.upload(f"{data_set}/files", file)
+        faulty = [a for a in arrived if a["state"] == "rejected" or a["rejected"]]
+        if not faulty:
+            return arrived
+        content = client.get_bytes(f"{data_set}/rejects?fingerprint={faulty[0]['fingerprint']}")
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+    if any(a["state"] == "rejected" for a in faulty):
+        why = "; ".join(f"{r.get('message_zh', '')} / {r.get('message_en', '')}" for r in rows[:1])
         raise DemoFailed(
-            f"{owner}: {file.name}: 文件无法读取，请检查表头与编码 / the file can't be read: check header ({','.join(HEADER)}) and encoding"
+            f"{owner}: {file.name}: 文件无法读取 / the file can't be read: {why}. "
+            f"表头应为 expected header: {','.join(HEADER)}"
         )
-    return arrived
+    shown = "; ".join(
+        f"第 {r['row']} 行 row {r['row']}, {r['field']}: {r['reason_zh']} / {r['reason_en']}"
+        for r in rows[:SHOWN_REJECTS]
+    )
+    raise DemoFailed(f"{owner}: {file.name}: {len(rows)} 行无法解析 rows can't be read: {shown}")
 
 
 def _deliver_own(system: LocalSystem, institution: Path, bank: Path) -> list[date]:
