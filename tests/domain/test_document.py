@@ -37,6 +37,12 @@ samples = st.builds(
 )
 
 
+def test_an_integer_beyond_what_json_keeps_is_refused() -> None:
+    good = Sample(digest_of="0" * 64, inner=Inner(name="n", numbers=(2**53 - 1,))).to_bytes()
+    with pytest.raises(DocumentInvalid, match="canonical"):
+        Sample.from_bytes(good.replace(b"9007199254740991", b"9007199254740999"))
+
+
 @given(samples)
 def test_round_trip(sample: Sample) -> None:
     again = Sample.from_bytes(sample.to_bytes())

@@ -53,6 +53,10 @@ class Document(BaseModel):
             raise DocumentInvalid(cls.__name__, clause, first["msg"]) from error
         except ValueError as error:
             raise DocumentInvalid(cls.__name__, "", "not JSON") from error
-        if document.to_bytes() != data:
+        try:
+            canonical = document.to_bytes()
+        except rfc8785.CanonicalizationError as error:
+            raise DocumentInvalid(cls.__name__, "", f"has no canonical form: {error}") from error
+        if canonical != data:
             raise DocumentInvalid(cls.__name__, "", "bytes are not canonical (RFC 8785)")
         return document
