@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 from hefu.local.postgres import LocalPostgres
+from hypothesis import settings
+
+# Machines are noisy: a slow example is no failure. In CI the examples are the same at every run.
+settings.register_profile("hefu", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("hefu")
 
 PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
