@@ -83,7 +83,7 @@ def test_no_database_but_the_owners_holds_planted_values(world: Any, job: str) -
     assert job
     for database in _databases(world):
         cells = list(_cells(world, database))
-        assert len(cells) > 50, database
+        assert len(cells) > 20, database  # a node that took part in nothing has its application and accounts
         for owner, planted in PLANTED.items():
             if database != f"node_{owner}":
                 hits = [(where, h) for where, cell in cells for h in _hits(cell, planted.values())]
