@@ -32,6 +32,8 @@ from hefu.local.supervisor import Service
 from hefu.local.system import LocalSystem
 
 MAIN_CONTRACT = "T1-SYSTEM"
+PATIENCE_SECONDS = 240
+"""How long anything may take that must happen: only a failure waits as long."""
 PERSON = "990000199001010017"
 Row = tuple[str, str, str, str, str]
 
@@ -221,18 +223,18 @@ class World:
         found = self.at("regulator").get("/console/jobs", contract_id=contract_id, limit=500)
         return sorted(found, key=lambda j: (j["business_date"], j["revision"]))
 
-    def await_end(self, job_id: str, seconds: float = 60) -> dict[str, Any]:
+    def await_end(self, job_id: str, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Wait until the job is over; answers its view."""
         return self.await_job(job_id, lambda view: view["summary"]["state"] in FINAL_STATES, seconds)
 
-    def await_success(self, job_id: str, seconds: float = 60) -> dict[str, Any]:
+    def await_success(self, job_id: str, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Wait until the job has succeeded; anything else at its end fails the test with its findings."""
         view = self.await_end(job_id, seconds)
         assert view["summary"]["state"] == "succeeded", (view["summary"], findings(view))
         return view
 
     def await_job(
-        self, job_id: str, ready: Callable[[dict[str, Any]], bool], seconds: float = 60
+        self, job_id: str, ready: Callable[[dict[str, Any]], bool], seconds: float = PATIENCE_SECONDS
     ) -> dict[str, Any]:
         """Wait until the job's view is as wanted; a system that is being restarted is asked again."""
         deadline = time.monotonic() + seconds
@@ -245,7 +247,7 @@ class World:
             time.sleep(0.1)
         raise NotInTime(f"{job_id}: not within {seconds:.0f} s: {view.get('summary')} {findings(view)}")
 
-    def await_finding(self, job_id: str, rule: str, party: str, seconds: float = 30) -> dict[str, Any]:
+    def await_finding(self, job_id: str, rule: str, party: str, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Wait until an open job's view shows this finding about this party; answers the finding."""
         found: list[dict[str, Any]] = []
 
@@ -256,7 +258,7 @@ class World:
         self.await_job(job_id, ready, seconds)
         return found[0]
 
-    def run_day(self, day: date, contract_id: str = MAIN_CONTRACT, seconds: float = 60) -> str:
+    def run_day(self, day: date, contract_id: str = MAIN_CONTRACT, seconds: float = PATIENCE_SECONDS) -> str:
         """A job from request to success."""
         job_id = self.start_job(day, contract_id)
         self.await_success(job_id, seconds)
@@ -358,7 +360,7 @@ class World:
     def frozen_worker(self, org: str, job_id: str, peers: int) -> Iterator[psutil.Process]:
         """Stop an organisation's worker in the middle of the computation: connected with `peers` others, none finished."""
         worker: psutil.Process | None = None
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while worker is None:
             if time.monotonic() > deadline:
                 raise NotInTime(

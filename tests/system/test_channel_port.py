@@ -48,7 +48,7 @@ def test_a_job_succeeds_while_strangers_crowd_its_ports(world: Any) -> None:
             stranger.sendall(f"HEFU1 J20260101XXXXX{number:03d} 1 bank\n".encode())
         job_id = world.start_job(day)
         crowd.enter_context(_pestering(world, job_id))
-        view = world.await_success(job_id, 90)
+        view = world.await_success(job_id)
     compute = next(s for s in view["stages"] if s["stage"] == "compute")
     assert compute["attempt"] == 1, compute
     for org in ORGANISATIONS:

@@ -51,7 +51,7 @@ def test_a_job_waits_for_a_late_file_and_its_delivery_wakes_it(world: Any, patie
     assert finding["mend_en"]
     world.await_job(job_id, lambda view: view["summary"]["state"] == "waiting")
     world.deliver("bank", day, rows(world, day, ONE))
-    world.await_success(job_id, seconds=30)  # by its own retry it would come in an hour
+    world.await_success(job_id)  # by its own retry it would come in an hour
     assert set(world.statuses(job_id).values()) == {"match"}
 
 

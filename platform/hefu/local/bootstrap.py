@@ -35,7 +35,7 @@ class NotInTime(Exception):
     """Something that should have happened has not."""
 
 
-def await_true(what: str, ask: Callable[[], bool], seconds: float = 60.0, pause: float = 0.2) -> None:
+def await_true(what: str, ask: Callable[[], bool], seconds: float = 180.0, pause: float = 0.2) -> None:
     """Wait until `ask` is true. Raises NotInTime."""
     deadline = time.monotonic() + seconds
     while not ask():
