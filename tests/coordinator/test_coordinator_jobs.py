@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hefu.coordinator import contracts, deliveries, jobs, schedules, stages
+from hefu.coordinator import contracts, deliveries, jobs, schedules, stage_compute, uses
 from hefu.domain.businessdays import SHANGHAI
 from hefu.domain.job import STAGES, JobState, Stage
 from hefu.domain.verdict import Finding, Severity, judge
@@ -347,7 +347,7 @@ class TestUses:
 
         def one(job: JobRow) -> str:
             with ready.ctx.session() as session:
-                refused = stages.consume_use(ready.ctx, session, session.get_one(JobRow, job.job_id), first)
+                refused = uses.consume_use(ready.ctx, session, session.get_one(JobRow, job.job_id), first)
                 session.commit()
             return "ok" if refused is None else refused.rule
 
@@ -368,9 +368,7 @@ class TestUses:
         for commitment in ("a", "a", "b"):
             ready.set_job(job.job_id, inputs={"bank": {"commitment": commitment, "rows": 1}})
             with ready.ctx.session() as session:
-                refused = stages.consume_use(
-                    ready.ctx, session, session.get_one(JobRow, job.job_id), contract
-                )
+                refused = uses.consume_use(ready.ctx, session, session.get_one(JobRow, job.job_id), contract)
                 session.commit()
             said.append("ok" if refused is None else refused.rule)
         assert said == ["ok", "ok", "uses_exhausted"]
@@ -379,7 +377,7 @@ class TestUses:
         contract = ready.active(limits={"max_uses": 1})
         job = create(ready, days(1))
         with ready.ctx.session() as session:
-            stages.consume_use(ready.ctx, session, session.get_one(JobRow, job.job_id), contract)
+            uses.consume_use(ready.ctx, session, session.get_one(JobRow, job.job_id), contract)
             session.rollback()
         with ready.ctx.session() as session:
             assert session.exec(select(UseRow)).all() == []
@@ -422,7 +420,7 @@ class TestTranscripts:
 
     def rules(self, office: Any, contract: Any, evidence: Any) -> list[str]:
         job = JobRow(job_id="J20260302AAAAAAAA", attempt=1)
-        return [f.rule for f in stages.transcripts_agree(list(evidence), job, contract)]
+        return [f.rule for f in stage_compute.transcripts_agree(list(evidence), job, contract)]
 
     def test_all_ends_agree(self, office: Any) -> None:
         contract = office.world.contract()

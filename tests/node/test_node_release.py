@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hefu.node import jobs, orders, registry
+from hefu.node import half_inbox, half_outbox, orders, registry
 from hefu.store.base import now
 from hefu.store.node_tables import JobRow, JournalRow, ResultRow
 from hefu.wire.refusal import Refusal
@@ -64,7 +64,7 @@ class Holder:
         try:
             accepted, under = orders.accept(self.ctx, order, "release")
             with orders.refusals_kept(self.ctx, accepted, order):
-                jobs.release(self.ctx, accepted, under, decisions, receipt, encode_envelope(envelope))
+                half_outbox.release(self.ctx, accepted, under, decisions, receipt, encode_envelope(envelope))
         except Refusal as refusal:
             code = str(refusal.body["code"])
         else:
@@ -102,7 +102,7 @@ class TestRelease:
             "garbage": ["AAAA", ""],
         }.items():
             assert holder.release(decisions=decisions) == "not_reviewed", name
-        monkeypatch.setattr(jobs, "_verify_decisions", lambda *_: None)
+        monkeypatch.setattr(half_outbox, "_verify_decisions", lambda *_: None)
         assert holder.release(decisions=[]) == "ok"
 
     def test_receipts_that_are_absent_forged_or_of_others(self, holder: Holder, monkeypatch: Any) -> None:
@@ -120,7 +120,7 @@ class TestRelease:
             "truncated": honest[:-20],
         }.items():
             assert holder.release(envelope=mine, receipt=receipt) == "evidence_invalid", name
-        monkeypatch.setattr(jobs, "_verify_checkpoint", lambda *_: None)
+        monkeypatch.setattr(half_outbox, "_verify_checkpoint", lambda *_: None)
         assert holder.release(envelope=mine, receipt="") == "ok"
 
     def test_evidence_of_something_else(self, holder: Holder) -> None:
@@ -184,7 +184,7 @@ class TestRolledBackLedger:
         """We hold a receipt of entry 5; the log that is shown logs something later at 0: what lay between was dropped."""
         self.receipted(holder, 5, ago=timedelta(minutes=5))
         assert holder.release() == "ledger_rolled_back"
-        monkeypatch.setattr(jobs, "_check_not_rolled_back", lambda *_: None)
+        monkeypatch.setattr(half_outbox, "_check_not_rolled_back", lambda *_: None)
         assert holder.release() == "ok"
 
     def test_another_entry_at_our_place(self, holder: Holder) -> None:
@@ -225,7 +225,7 @@ class TestTakingAHalf:
 
     def take(self, at: dict[str, Any], sender: str, body: bytes) -> Any:
         try:
-            return jobs.take_half(at["ctx"], sender, body)["complete"]
+            return half_inbox.take_half(at["ctx"], sender, body)["complete"]
         except Refusal as refusal:
             return refusal.body["code"]
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hefu.node import orders, sessions
+from hefu.node import orders, sessions, uses
 from hefu.node.sessions import Attempts
 from hefu.store.base import now
 from hefu.store.node_tables import SessionSeenRow, UseRow
@@ -91,7 +91,7 @@ def job_of(number: int) -> str:
     return f"J20260302{number:08d}"
 
 
-def uses(party: Party) -> list[UseRow]:
+def counted(party: Party) -> list[UseRow]:
     with party.ctx.session() as session:
         return list(session.exec(select(UseRow)))
 
@@ -178,7 +178,7 @@ class TestSessions:
         for name, hellos in attacks.items():
             assert bank.compute(hellos, job_of(1), commitment=commitment) == "session_invalid", name
         assert world_kit.refused_orders(bank.ctx) == ["session_invalid"] * len(attacks)
-        assert uses(bank) == []
+        assert counted(bank) == []
         monkeypatch.setattr(
             bank.attempts,
             "_verify_hellos",
@@ -221,7 +221,7 @@ class TestSessions:
         commitment = bank.world.prepared(bank.ctx, bank.contract, job_of(1))
         hellos = bank.hellos(bank.prepare(job_of(1)), job_of(1))
         assert bank.compute(hellos, job_of(1), commitment=commitment) == "batches_invalid"  # 3 + 3 rows
-        monkeypatch.setattr(sessions, "_check_batches", lambda *_: None)
+        monkeypatch.setattr(sessions, "check_batches", lambda *_: None)
         assert bank.compute(hellos, job_of(1), commitment=commitment) == "ok"
 
     def test_other_code_than_the_contract_names(self, party: Any, monkeypatch: Any) -> None:
@@ -243,7 +243,7 @@ class TestUses:
         assert bank.run(job_of(3), third) == "uses_exhausted"
         assert world_kit.refused_orders(bank.ctx) == ["uses_exhausted"]
         assert [u["use"] for u in world_kit.journal(bank.ctx, "use_consumed")] == [1, 2]
-        monkeypatch.setattr(sessions, "_check_uses_left", lambda *_: 2)
+        monkeypatch.setattr(uses, "_check_uses_left", lambda *_: 2)
         assert (
             bank.compute(bank.hellos(bank.prepare(job_of(3)), job_of(3)), job_of(3), commitment=third) == "ok"
         )
@@ -266,7 +266,7 @@ class TestUses:
             accepted, under = orders.accept(bank.ctx, order, "compute")
             try:
                 with bank.ctx.session() as session:
-                    sessions.consume(bank.ctx, session, accepted, under)
+                    uses.consume(bank.ctx, session, accepted, under)
                     session.commit()
             except Refusal as refusal:
                 return str(refusal.body["code"])
@@ -275,7 +275,7 @@ class TestUses:
         with ThreadPoolExecutor(50) as pool:
             said = sorted(pool.map(one, ready))
         assert said == ["ok"] + ["uses_exhausted"] * 49
-        assert len(uses(bank)) == 4
+        assert len(counted(bank)) == 4
         assert sorted(u["use"] for u in world_kit.journal(bank.ctx, "use_consumed")) == [1, 2, 3, 4]
 
     def test_another_input_is_another_use(self, party: Any) -> None:
@@ -287,7 +287,7 @@ class TestUses:
         other = secrets.token_hex(32)
         assert bank.run(job, other, attempt=3) == "commitment_differs"  # not what we committed to
         with bank.ctx.session() as session:
-            row = sessions._committed(session, job)
+            row = uses.committed(session, job)
             assert row is not None
             row.input = {**row.input, "commitment": other}
             session.add(row)
@@ -302,13 +302,13 @@ class TestUses:
         assert (
             bank.compute(bank.hellos(own, job_of(1)), job_of(1), commitment="0" * 64) == "commitment_differs"
         )
-        assert uses(bank) == []
+        assert counted(bank) == []
 
     def test_retries_are_free_but_three_at_most(self, party: Any) -> None:
         bank = party(limits={"max_uses": 1})
         job, commitment = job_of(1), bank.world.prepared(bank.ctx, bank.contract, job_of(1))
         assert [bank.run(job, commitment, n) for n in (1, 2, 3)] == ["ok"] * 3
-        assert [(u.attempts, u.commitment) for u in uses(bank)] == [(3, commitment)]
+        assert [(u.attempts, u.commitment) for u in counted(bank)] == [(3, commitment)]
         bank.attempts._live.clear()
         assert bank.run(job, commitment, 3) == "attempts_exhausted"
 
@@ -351,7 +351,7 @@ class TestUses:
         with pytest.raises(RuntimeError):
             bank.compute(bank.hellos(own, job_of(1)), job_of(1), commitment=commitment)
         monkeypatch.undo()
-        assert uses(bank) == []
+        assert counted(bank) == []
         with bank.ctx.session() as session:
             assert session.exec(select(SessionSeenRow)).all() == []
 
@@ -359,4 +359,4 @@ class TestUses:
         exchange = party("exchange")
         own = exchange.prepare(job_of(1))
         assert exchange.compute(exchange.hellos(own, job_of(1)), job_of(1)) == "ok"
-        assert uses(exchange) == []
+        assert counted(exchange) == []

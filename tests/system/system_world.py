@@ -247,7 +247,9 @@ class World:
             time.sleep(0.1)
         raise NotInTime(f"{job_id}: not within {seconds:.0f} s: {view.get('summary')} {findings(view)}")
 
-    def await_finding(self, job_id: str, rule: str, party: str, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
+    def await_finding(
+        self, job_id: str, rule: str, party: str, seconds: float = PATIENCE_SECONDS
+    ) -> dict[str, Any]:
         """Wait until an open job's view shows this finding about this party; answers the finding."""
         found: list[dict[str, Any]] = []
 

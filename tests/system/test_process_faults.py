@@ -146,7 +146,9 @@ def test_two_runners_and_many_askers_make_one_job_for_each_day(world: Any) -> No
     try:
         answers = world.at_once([lambda: world.ask_due_jobs(contract)] * 6)
         leases = [(j["job_id"], j["lease"]) for answer in answers for j in answer["jobs"]]
-        assert len({job for job, _ in leases}) == len(leases) <= len(days)  # to one asker each, or to a runner
+        assert (
+            len({job for job, _ in leases}) == len(leases) <= len(days)
+        )  # to one asker each, or to a runner
         opened = [j["job_id"] for j in world.jobs_of(contract)]
         assert len(opened) == len(days)
         for job_id in opened:

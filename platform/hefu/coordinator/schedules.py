@@ -7,7 +7,8 @@ from croniter import croniter
 from hefu.coordinator import contracts, jobs
 from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.orders import send_order
-from hefu.coordinator.stages import ask_all, cast
+from hefu.coordinator.outcomes import ask_all
+from hefu.domain.cast import cast
 from hefu.domain.job import Stage
 from hefu.wire.refusal import Refusal
 

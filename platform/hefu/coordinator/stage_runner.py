@@ -14,8 +14,9 @@ from typing import Any
 
 from sqlmodel import Session
 
-from hefu.coordinator import contracts, jobs, stages
+from hefu.coordinator import contracts, jobs, stage_checks, stage_compute, stage_release
 from hefu.coordinator.context import CoordinatorContext, stage_envelope
+from hefu.coordinator.outcomes import Outcome
 from hefu.domain.job import FINAL_STATES, JobState, Stage
 from hefu.domain.verdict import Finding, Severity, Verdict, judge
 from hefu.store.base import now
@@ -136,27 +137,27 @@ class StageRunner:
                 )
             match stage:
                 case Stage.CHECK_PARTICIPANTS:
-                    outcome = stages.check_participants(ctx, job, contract)
+                    outcome = stage_checks.check_participants(ctx, job, contract)
                 case Stage.CHECK_CONTRACT:
-                    outcome = stages.check_contract(ctx, job, contract)
+                    outcome = stage_checks.check_contract(ctx, job, contract)
                 case Stage.CHECK_DATA_SOURCES:
-                    outcome = stages.check_data_sources(ctx, job, contract)
+                    outcome = stage_checks.check_data_sources(ctx, job, contract)
                 case Stage.COMPUTE if interrupted:
-                    outcome = stages.interrupted(ctx, job, contract)
+                    outcome = stage_compute.interrupted(ctx, job, contract)
                 case Stage.COMPUTE:
-                    outcome = stages.compute(ctx, job, contract, report)
+                    outcome = stage_compute.compute(ctx, job, contract, report)
                 case Stage.CHECK_OUTPUT:
-                    outcome = stages.check_output(ctx, job, contract)
+                    outcome = stage_release.check_output(ctx, job, contract)
                 case Stage.RELEASE:
-                    outcome = stages.release(ctx, job, contract, checked)
+                    outcome = stage_release.release(ctx, job, contract, checked)
                 case Stage.RETAIN_AND_DELETE:
-                    outcome = stages.retain_and_delete(ctx, job, contract)
+                    outcome = stage_release.retain_and_delete(ctx, job, contract)
         except Exception:
             log.exception("stage %s of %s broke", stage.value, job_id)
-            outcome = stages.Outcome(findings=[_broken()])
+            outcome = Outcome(findings=[_broken()])
         self._keep(job_id, stage, attempt, outcome)
 
-    def _keep(self, job_id: str, stage: Stage, attempt: int, outcome: stages.Outcome) -> None:
+    def _keep(self, job_id: str, stage: Stage, attempt: int, outcome: Outcome) -> None:
         """Outcome, evidence of the nodes and evidence of the coordinator, in one transaction."""
         ctx = self._ctx
         verdict = outcome.verdict(stage)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from hefu.domain.job import OrderKind
-from hefu.node import jobs
+from hefu.node import half_outbox, source_checks
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.orders import accept, refusals_kept
 from hefu.node.sessions import Attempts
@@ -80,7 +80,7 @@ def create_order_router(ctx: NodeContext, attempts: Attempts) -> APIRouter:
                     "not a data owner of this contract",
                     party=ctx.org_id,
                 )
-            return jobs.check_data(ctx, attempts, order, contract)
+            return source_checks.check_data(ctx, attempts, order, contract)
 
     @router.post("/prepare")
     def prepare(body: OrderBody) -> dict[str, Any]:
@@ -103,17 +103,17 @@ def create_order_router(ctx: NodeContext, attempts: Attempts) -> APIRouter:
     @router.post("/check-output")
     def check_output(body: OrderBody) -> dict[str, Any]:
         order, contract = accepted(body, "check_output")
-        return jobs.check_output(ctx, order, contract)
+        return half_outbox.check_output(ctx, order, contract)
 
     @router.post("/release")
     def release(body: ReleaseBody) -> dict[str, Any]:
         order, contract = accepted(body, "release")
         with refusals_kept(ctx, order, body.order):
-            return jobs.release(ctx, order, contract, body.decisions, body.receipt, body.checked)
+            return half_outbox.release(ctx, order, contract, body.decisions, body.receipt, body.checked)
 
     @router.post("/finish")
     def finish(body: OrderBody) -> dict[str, Any]:
         order, _ = accepted(body, "finish")
-        return jobs.finish(ctx, attempts, order)
+        return half_outbox.finish(ctx, attempts, order)
 
     return router

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hefu.domain.contract import NOTICE_TYPE
 from hefu.domain.errors import DocumentInvalid
 from hefu.domain.identity import STANDING_TYPE
-from hefu.node import contracts, jobs, registry
+from hefu.node import contracts, half_inbox, registry
 from hefu.node.context import NodeContext
 from hefu.store.signed import decode_envelope
 from hefu.wire.middleware import sender_of
@@ -48,7 +48,7 @@ def create_peer_router(ctx: NodeContext) -> APIRouter:
     ) -> dict[str, Any]:
         from starlette.concurrency import run_in_threadpool
 
-        answer = await run_in_threadpool(jobs.take_half, ctx, sender.sender, await request.body())
+        answer = await run_in_threadpool(half_inbox.take_half, ctx, sender.sender, await request.body())
         if answer["complete"] and ctx.settings.open_results:
             background.add_task(_open, ctx)
         return answer

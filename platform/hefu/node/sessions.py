@@ -9,47 +9,37 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import secrets
 import shutil
 import threading
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from sqlmodel import Session, col, select
+from sqlmodel import select
 
 from hefu.components.reconcile import ReconcileParameters, make_keys
 from hefu.components.registry import code_digest
+from hefu.domain.cast import cast, institutions_of
 from hefu.domain.contract import Contract
 from hefu.domain.errors import DocumentInvalid
-from hefu.domain.job import HELLO_TYPE, MAX_ATTEMPTS, Hello, Order, Stage
+from hefu.domain.job import HELLO_TYPE, MAX_ATTEMPTS, Hello, Order
 from hefu.engine.session import PartySecret, PublicHello, session_id_of
 from hefu.keys.public import load_public_ed25519, load_public_x25519
 from hefu.keys.sealing import SealHeader, seal
+from hefu.node.batches import check_batches, check_own_batch
 from hefu.node.context import NodeContext
+from hefu.node.order_evidence import evidence_of, where
 from hefu.node.switchboard import Switchboard
+from hefu.node.uses import consume
 from hefu.node.workers import WorkerFailed, WorkerProcess
 from hefu.store.base import now
-from hefu.store.node_tables import JobRow, JournalRow, SessionSeenRow, UseRow
+from hefu.store.node_tables import JobRow, SessionSeenRow
 from hefu.store.signed import encode_envelope, read_signed, sign_document
 from hefu.wire.refusal import Refusal
 
 log = logging.getLogger("hefu.node")
-
-
-def cast(contract: Contract) -> list[str]:
-    """Owners, compute nodes, receivers; each once, in the contract's order."""
-    return list(
-        dict.fromkeys([*contract.owners(), *contract.computation.compute_parties, *contract.recipients()])
-    )
-
-
-def institutions_of(contract: Contract) -> list[str]:
-    """The institutions of a reconciliation: owners of business records, in the contract's order."""
-    return list(dict.fromkeys(d.owner for d in contract.data_sets if d.kind == "business_records"))
 
 
 @dataclass
@@ -144,7 +134,7 @@ class Attempts:
             )
             envelopes[owner] = base64.b64encode(sealed).decode()
         with ctx.session() as session:
-            ctx.record(session, "keys_issued", {"owners": sorted(envelopes)}, **_where(order))
+            ctx.record(session, "keys_issued", {"owners": sorted(envelopes)}, **where(order))
             session.commit()
         return envelopes
 
@@ -173,7 +163,7 @@ class Attempts:
         self._check_code(contract)
         public = self._verify_hellos(order, contract, hellos, attempt)
         session_id = session_id_of(order.job, order.attempt, bytes.fromhex(contract.digest), public).hex()
-        _check_batches(ctx, contract, batches)
+        check_batches(ctx, contract, batches)
         with ctx.session() as session:
             if session.get(SessionSeenRow, session_id) is not None:
                 raise Refusal(
@@ -199,13 +189,13 @@ class Attempts:
                     updated_at=now(),
                 )
             if ctx.org_id in contract.owners():
-                _check_own_batch(ctx, session, order, batches)
+                check_own_batch(ctx, session, order, batches)
                 consume(ctx, session, order, contract)
             row.state, row.updated_at = "computing", now()
             row.input = {**row.input, "batches": batches}
             session.add(row)
             ctx.record(
-                session, "session_joined", {"session": session_id, "cast": sorted(public)}, **_where(order)
+                session, "session_joined", {"session": session_id, "cast": sorted(public)}, **where(order)
             )
             session.commit()
         task = self._task(order, contract, attempt, public, key_envelopes, batches)
@@ -351,13 +341,13 @@ class Attempts:
             with ctx.session() as session:
                 row = session.get_one(JobRow, (order.job, order.attempt))
                 for peer, seen in report["transcripts"].items():
-                    ctx.record(session, "channel_transcript", {"peer": peer, **seen}, **_where(order))
+                    ctx.record(session, "channel_transcript", {"peer": peer, **seen}, **where(order))
                 if "input" in report:
-                    ctx.record(session, "input_shared", report["input"], **_where(order))
+                    ctx.record(session, "input_shared", report["input"], **where(order))
                 for owner, seen in sorted(report["received"].items()):
-                    ctx.record(session, "input_received", {"owner": owner, **seen}, **_where(order))
+                    ctx.record(session, "input_received", {"owner": owner, **seen}, **where(order))
                 for receiver, half in report.get("halves", {}).items():
-                    ctx.record(session, "half_sealed", {"recipient": receiver, **half}, **_where(order))
+                    ctx.record(session, "half_sealed", {"recipient": receiver, **half}, **where(order))
                     row.half_path, row.half_digest = (
                         str(self.folder(order.job) / f"half-{receiver}.sealed"),
                         half["digest"],
@@ -386,7 +376,7 @@ class Attempts:
                 if row is not None:
                     row.state, row.error, row.updated_at = "failed", code, now()
                     session.add(row)
-                ctx.record(session, "computation_failed", {"code": code}, **_where(order))
+                ctx.record(session, "computation_failed", {"code": code}, **where(order))
                 session.commit()
         except Exception:
             log.exception("the failure of %s could not be recorded", order.job)
@@ -441,148 +431,6 @@ class Attempts:
         for attempt in live:
             if attempt.worker is not None and attempt.state == "computing":
                 attempt.worker.kill()
-
-
-def consume(ctx: NodeContext, session: Session, order: Order, contract: Contract) -> None:
-    """Count a use at this holder: (contract, job, own input commitment); a retry with the same commitment is free.
-
-    raises  Refusal when no use is left, or the coordinator speaks of another input than this node committed to
-    """
-    row = _committed(session, order.job)
-    commitment = str(row.input["commitment"]) if row is not None else ""
-    if not commitment or not secrets.compare_digest(commitment, order.commitments.get(ctx.org_id, "")):
-        raise Refusal(
-            403,
-            "commitment_differs",
-            "输入承诺与本节点不符",
-            "the order speaks of another input than this node's",
-            party=ctx.org_id,
-            stage="compute",
-        )
-    session.exec(select(JobRow).where(JobRow.job == order.job).with_for_update()).all()
-    session.connection().exec_driver_sql("lock table contract_use in exclusive mode")
-    use = session.get(UseRow, (contract.contract_id, order.job, commitment))
-    if use is None:
-        used = _check_uses_left(ctx, session, contract)
-        rows = int(row.input["rows"]) if row is not None else 0
-        use = UseRow(
-            contract_id=contract.contract_id,
-            job=order.job,
-            commitment=commitment,
-            attempts=0,
-            rows=rows,
-            at=now(),
-        )
-        ctx.record(
-            session,
-            "use_consumed",
-            {"use": used + 1, "of": contract.limits.max_uses, "commitment": commitment},
-            **_where(order),
-        )
-    if use.attempts >= MAX_ATTEMPTS:
-        raise Refusal(
-            403,
-            "attempts_exhausted",
-            "重试次数已用尽",
-            "no attempts left",
-            party=ctx.org_id,
-            stage="compute",
-            limit=str(MAX_ATTEMPTS),
-        )
-    use.attempts += 1
-    session.add(use)
-
-
-def _committed(session: Session, job: str) -> JobRow | None:
-    """The row that holds what this owner committed to for a job."""
-    return session.exec(
-        select(JobRow)
-        .where(JobRow.job == job, col(JobRow.input).op("?")("commitment"))
-        .order_by(col(JobRow.attempt))
-    ).first()
-
-
-def _check_uses_left(ctx: NodeContext, session: Session, contract: Contract) -> int:
-    """Uses so far at this holder, over all versions of the contract. Raises Refusal when there is none left, in all or today."""
-    limits = contract.limits
-    uses = session.exec(select(UseRow).where(UseRow.contract_id == contract.contract_id)).all()
-    today = sum(use.at > now() - timedelta(days=1) for use in uses)
-    for used, limit in ((len(uses), limits.max_uses), (today, limits.max_uses_per_day)):
-        if limit is not None and used >= limit:
-            raise Refusal(
-                403,
-                "uses_exhausted",
-                f"本机构使用次数已用尽（{used}/{limit}）",
-                f"no uses left at {ctx.org_id} ({used}/{limit})",
-                party=ctx.org_id,
-                stage="compute",
-                limit=str(limit),
-                mend_zh="续签提高使用次数的新版本",
-                mend_en="sign a new version with more uses",
-            )
-    return len(uses)
-
-
-def evidence_of(ctx: NodeContext, job: str, attempt: int) -> list[str]:
-    """This node's evidence of a job so far, as it goes back with an answer (the outbox carries it too)."""
-    with ctx.session() as session:
-        rows = session.exec(
-            select(JournalRow).where(JournalRow.job == job).order_by(col(JournalRow.signer_seq))
-        ).all()
-    return [base64.b64encode(r.envelope).decode() for r in rows]
-
-
-def _check_batches(ctx: NodeContext, contract: Contract, batches: list[dict[str, Any]]) -> None:
-    """The batches are those of the contract's owners, each once, within its volume."""
-    institutions = institutions_of(contract)
-    owners = list(contract.owners())
-    expected = [(o, "institution" if o in institutions else "bank", n) for n, o in enumerate(owners)]
-    try:
-        found = TypeAdapter(list[_Batch]).validate_python(batches)
-    except ValidationError as error:
-        raise _batches_invalid(ctx, contract.limits.max_rows) from error
-    said = sorted(((b.owner, b.side, b.batch) for b in found), key=lambda b: b[2])
-    if said != expected or sum(b.rows for b in found) > contract.limits.max_rows:
-        raise _batches_invalid(ctx, contract.limits.max_rows)
-
-
-def _check_own_batch(ctx: NodeContext, session: Session, order: Order, batches: list[dict[str, Any]]) -> None:
-    """The size that the others are told of is the one that we committed to."""
-    row = _committed(session, order.job)
-    if row is not None and [b["rows"] for b in batches if b["owner"] == ctx.org_id] != [row.input["rows"]]:
-        raise _batches_invalid(ctx, int(row.input["rows"]))
-
-
-class _Batch(BaseModel):
-    """An owner's rows as the coordinator announces them."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    owner: str
-    side: str
-    batch: int
-    rows: Annotated[int, Field(ge=0, lt=2**40)]
-
-
-def _batches_invalid(ctx: NodeContext, limit: int) -> Refusal:
-    return Refusal(
-        403,
-        "batches_invalid",
-        "数据批次与合约或承诺不符，或超过数据量上限",
-        "the batches are not those of the contract or of the commitment, or exceed the volume",
-        party=ctx.org_id,
-        stage="compute",
-        limit=str(limit),
-    )
-
-
-def _where(order: Order) -> dict[str, Any]:
-    return {
-        "contract": order.contract,
-        "job": order.job,
-        "attempt": order.attempt,
-        "stage": Stage.COMPUTE.value if order.stage is Stage.COMPUTE else order.stage.value,
-    }
 
 
 def _raw(data: bytes) -> str:

@@ -1,0 +1,240 @@
+"""This node's part in `check_data_sources`: is the day's data here, readable, as it was signed? Commit to it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from hefu.components.reconcile import ReconcileParameters
+from hefu.domain.cast import institutions_of
+from hefu.domain.contract import Contract
+from hefu.domain.job import Order, Stage
+from hefu.domain.verdict import Finding, Severity, judge
+from hefu.node import datasets
+from hefu.node.arrivals import file_path
+from hefu.node.context import NodeContext
+from hefu.node.order_evidence import evidence_of, where
+from hefu.node.sessions import Attempts
+from hefu.node.worker import NO_SPACE
+from hefu.node.workers import WorkerFailed, WorkerProcess
+from hefu.store.base import now
+from hefu.store.node_tables import DataSetRow, JobRow
+
+
+def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Contract) -> dict[str, Any]:
+    """Is the day's data here, readable, within the rejected share? Commit to it. (数据源校验)"""
+    day = date.fromisoformat(order.business_date)
+    allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
+    step = contract.computation.steps[0]
+    parameters = ReconcileParameters.model_validate(step.parameters)
+    parts, fingerprint = _parts(ctx, allowed.data_set_id, day, parameters.window_days)
+    findings: list[Finding] = []
+    kept: dict[str, Any] = {}
+    if not parts:
+        findings.append(
+            Finding(
+                rule="data_missing",
+                severity=Severity.WAIT,
+                party=ctx.org_id,
+                seen="",
+                expected=f"{allowed.data_set_id} {day}",
+                message_zh=f"{ctx.org_id} 尚未提供 {day} 的数据",
+                message_en=f"{ctx.org_id} has not provided the data of {day} yet",
+                mend_zh=f"请 {ctx.org_id} 在数据集页上传 {day} 的文件",
+                mend_en=f"let {ctx.org_id} upload the file of {day} on the data sets page",
+            )
+        )
+    else:
+        findings += _check_schema(ctx, contract)
+    if not findings:
+        kept, findings = _prepare(ctx, attempts, order, contract, parameters, parts, fingerprint)
+    verdict = judge(Stage.CHECK_DATA_SOURCES.value, findings)
+    with ctx.session() as session:
+        ctx.record(
+            session,
+            "data_source_checked",
+            {
+                "data_set": allowed.data_set_id,
+                "passed": verdict.passed,
+                "rules": [f.rule for f in findings],
+                "commitment": kept.get("commitment"),
+                "rows": kept.get("rows", 0),
+                "rejected": kept.get("rejected", 0),
+            },
+            **where(order),
+        )
+        session.commit()
+    owners = list(contract.owners())
+    side = "institution" if ctx.org_id in institutions_of(contract) else "bank"
+    return {
+        "verdict": verdict.model_dump(mode="json"),
+        "evidence": evidence_of(ctx, order.job, order.attempt),
+        "rows": kept.get("rows", 0),
+        "commitment": kept.get("commitment") if verdict.passed else None,
+        "batches": [
+            {
+                "owner": ctx.org_id,
+                "side": side,
+                "batch": owners.index(ctx.org_id),
+                "rows": kept.get("rows", 0),
+            }
+        ],
+    }
+
+
+def _parts(
+    ctx: NodeContext, data_set_id: str, day: date, window_days: int
+) -> tuple[list[dict[str, str]], str]:
+    """The standing file of the day, and of each day around it; with a digest of them all."""
+    parts: list[dict[str, str]] = []
+    with ctx.session() as session:
+        offsets = [0] + [o for n in range(1, window_days + 1) for o in (-n, n)]
+        digest = hashlib.sha256()
+        for offset in offsets:
+            row = datasets.standing(session, data_set_id, day + timedelta(days=offset))
+            if row is None:
+                if offset == 0:
+                    return [], ""
+                continue
+            day_of_file = row.business_date.isoformat()
+            parts.append(
+                {"path": str(file_path(ctx, row)), "day": day_of_file, "fingerprint": row.fingerprint}
+            )
+            digest.update(row.fingerprint.encode())
+    return parts, digest.hexdigest()
+
+
+def _check_schema(ctx: NodeContext, contract: Contract) -> list[Finding]:
+    """The data set is still the one that was signed."""
+    allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
+    with ctx.session() as session:
+        row = session.get(DataSetRow, allowed.data_set_id)
+    if row is not None and row.schema_digest == allowed.schema_digest:
+        return []
+    return [
+        Finding(
+            rule="schema_differs",
+            severity=Severity.BLOCK,
+            party=ctx.org_id,
+            seen=row.schema_digest if row else "",
+            expected=allowed.schema_digest,
+            message_zh=f"{ctx.org_id} 的数据集 {allowed.data_set_id} 与合约登记的结构不符",
+            message_en=f"data set {allowed.data_set_id} of {ctx.org_id} has not the schema that was signed",
+            mend_zh="恢复数据集结构，或签署新版本",
+            mend_en="restore the schema, or sign a new version",
+        )
+    ]
+
+
+def _prepare(
+    ctx: NodeContext,
+    attempts: Attempts,
+    order: Order,
+    contract: Contract,
+    parameters: ReconcileParameters,
+    parts: list[dict[str, str]],
+    fingerprint: str,
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Read the files in a worker; the same files of the same job are read once."""
+    folder = attempts.folder(order.job)
+    with ctx.session() as session:
+        row = _job_row(session, order, contract)
+        if row.input.get("fingerprint") == fingerprint and (folder / "input.npz").exists():
+            return row.input, _rejected_share(ctx, parameters, row.input)
+        salt = row.input.get("salt") or base64.b64encode(secrets.token_bytes(32)).decode()
+        allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
+        definition = session.get_one(DataSetRow, allowed.data_set_id).definition
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    institutions = institutions_of(contract)
+    task = {
+        "task": "prepare",
+        "parts": parts,
+        "data_set": definition,
+        "parameters": parameters.model_dump(mode="json"),
+        "owner": ctx.org_id,
+        "side": "institution" if ctx.org_id in institutions else "bank",
+        "batch": list(contract.owners()).index(ctx.org_id),
+        "institutions": institutions,
+        "business_date": order.business_date,
+        "salt": salt,
+        "folder": str(folder),
+        "read_only": [str(Path(p["path"]).parent) for p in parts],
+        "memory_mb": ctx.settings.worker_memory_mb,
+    }
+    try:
+        report = WorkerProcess(task, ctx.paths.root / "worker.log").wait()
+    except WorkerFailed as error:
+        transient = error.code in ("work_failed", "worker_died", "disk_full", "aborted", "memory_limit")
+        return {}, [
+            Finding(
+                rule=error.code,
+                severity=Severity.WAIT if transient else Severity.BLOCK,
+                party=ctx.org_id,
+                message_zh=f"{ctx.org_id} 的数据无法读取：{error.zh}",
+                message_en=f"the data of {ctx.org_id} can't be read: {error.en}",
+                mend_zh="在数据集页查看原因，改正后重新上传",
+                mend_en="see the reason on the data sets page, mend the file and upload it again",
+            )
+        ]
+    except OSError as error:
+        return {}, [
+            Finding(
+                rule="disk_full" if error.errno in NO_SPACE else "work_failed",
+                severity=Severity.WAIT,
+                party=ctx.org_id,
+                message_zh=f"{ctx.org_id} 的节点磁盘空间不足",
+                message_en=f"the node of {ctx.org_id} has no space left",
+                mend_zh="清理磁盘后任务自动重试",
+                mend_en="free some space; the job tries again by itself",
+            )
+        ]
+    kept = {k: report[k] for k in ("rows", "own_rows", "rejected", "commitment")} | {
+        "fingerprint": fingerprint,
+        "own_file": parts[0]["fingerprint"],
+        "salt": salt,
+    }
+    with ctx.session() as session:
+        row = _job_row(session, order, contract)
+        row.input, row.updated_at = {**row.input, **kept}, now()
+        session.add(row)
+        session.commit()
+    return kept, _rejected_share(ctx, parameters, kept)
+
+
+def _rejected_share(ctx: NodeContext, parameters: ReconcileParameters, kept: dict[str, Any]) -> list[Finding]:
+    """More rows that can't be parsed than the contract allows?"""
+    rejected, read = int(kept["rejected"]), int(kept["own_rows"]) + int(kept["rejected"])
+    if rejected * 1_000_000 <= parameters.max_rejected_ppm * max(read, 1):
+        return []
+    return [
+        Finding(
+            rule="rejected_share",
+            severity=Severity.WAIT,
+            party=ctx.org_id,
+            seen=f"{rejected}/{read}",
+            expected=f"≤ {parameters.max_rejected_ppm} ppm",
+            message_zh=f"{ctx.org_id} 有 {rejected} 行无法解析，超过合约允许的比例",
+            message_en=f"{rejected} rows of {ctx.org_id} can't be parsed, more than the contract allows",
+            mend_zh="在数据集页下载拒收明细，改正后重新上传",
+            mend_en="download the rejected rows on the data sets page, mend them and upload the file again",
+        )
+    ]
+
+
+def _job_row(session: Session, order: Order, contract: Contract) -> JobRow:
+    row = session.exec(select(JobRow).where(JobRow.job == order.job).order_by(col(JobRow.attempt))).first()
+    return row or JobRow(
+        job=order.job,
+        attempt=order.attempt,
+        contract=contract.digest,
+        contract_id=contract.contract_id,
+        business_date=date.fromisoformat(order.business_date),
+        state="prepared",
+        updated_at=now(),
+    )
