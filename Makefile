@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# The tests of the whole system run beside all others.
+WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +27,7 @@ demo: setup  ## the whole system on this machine; ARGS="--once --rows 1000" and 
 	@$(BIN)/hefu demo $(ARGS)
 
 test: setup  ## all tests; HEFU_REQUIRE_ALL=1 lets an absent outside program fail
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 test-fast: setup  ## the tests that need no server and no browser, under a minute
 	@$(BIN)/python -m pytest -m "not server and not slow and not browser" $(ARGS)

@@ -1,6 +1,7 @@
 """What every test may ask for: a PostgreSQL cluster, a database in it, an outside program."""
 
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -20,8 +21,11 @@ PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "strace": ("strace",),
     "go": ("go",),
+    "system PostgreSQL": ("initdb",),
 }
-_absent: dict[str, list[str]] = {}
+_BESIDE_PATH = [str(p) for p in sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
+"""Where Debian keeps programs that are not on the PATH."""
+_ABSENT = re.compile(r"outside program '([^']+)' is absent")
 
 
 @dataclass(frozen=True)
@@ -71,18 +75,19 @@ def database(postgres: LocalPostgres) -> Iterator[Database]:
 
 
 @pytest.fixture
-def require_program(request: pytest.FixtureRequest) -> Callable[[str], str]:
+def require_program() -> Callable[[str], str]:
     """`require_program("chromium")` gives its path; when absent the test is skipped and listed at the end.
 
     Under HEFU_REQUIRE_ALL=1 an absent program is a failure.
     """
 
+    where = os.pathsep.join([os.environ.get("PATH", os.defpath), *_BESIDE_PATH])
+
     def find(name: str) -> str:
         for candidate in PROGRAMS.get(name, (name,)):
-            path = shutil.which(candidate)
+            path = shutil.which(candidate, path=where)
             if path is not None:
                 return path
-        _absent.setdefault(name, []).append(request.node.nodeid)
         if os.environ.get("HEFU_REQUIRE_ALL") == "1":
             pytest.fail(f"outside program {name!r} is absent, and HEFU_REQUIRE_ALL=1", pytrace=False)
         pytest.skip(f"outside program {name!r} is absent")
@@ -90,11 +95,25 @@ def require_program(request: pytest.FixtureRequest) -> Callable[[str], str]:
     return find
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers a file stays with one of them, and so do all tests that share the running system, which go first."""
+    for item in items:
+        shares_system = "world" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("system" if shares_system else item.path.name))
+    items.sort(key=lambda item: "world" not in getattr(item, "fixturenames", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _absent:
+    absent: dict[str, list[str]] = {}
+    for outcome in ("skipped", "failed", "error"):
+        for report in terminalreporter.stats.get(outcome, []):
+            found = _ABSENT.search(str(getattr(report, "longrepr", "")))
+            if found:
+                absent.setdefault(found[1], []).append(report.nodeid)
+    if not absent:
         return
     terminalreporter.section("outside programs that are absent")
-    for name, tests in sorted(_absent.items()):
+    for name, tests in sorted(absent.items()):
         terminalreporter.write_line(f"{name}: {len(tests)} test(s) not run")
         for test in tests:
             terminalreporter.write_line(f"  {test}")

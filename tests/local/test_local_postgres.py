@@ -260,8 +260,7 @@ def test_programs_in_a_closed_folder_are_copied(scratch, monkeypatch):
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
-def test_system_programs_are_used_when_asked_for(scratch):
-    if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
-        pytest.skip("no system PostgreSQL here")
+def test_system_programs_are_used_when_asked_for(scratch, require_program):
+    require_program("system PostgreSQL")
     with LocalPostgres.start(scratch / "system", prefer_system=True, for_tests=True) as cluster:
         assert psutil.Process(cluster.pid).exe().startswith("/usr/lib/postgresql/")

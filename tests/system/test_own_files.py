@@ -137,6 +137,6 @@ def _demo(state: Path, institution: Path, bank: Path, out: Path) -> subprocess.C
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=400,
+        timeout=900,
         check=False,
     )

@@ -31,6 +31,23 @@ _FIELDS: tuple[tuple[str, str, str, str, str, str, str], ...] = (
 )
 
 
+def sample_data_set(org_id: str) -> dict[str, Any]:
+    """The data set that an owner of the demo registers, as the console's form sends it."""
+    names = ("name", "type", "identifier_class", "sensitive", "grade", "meaning_zh", "meaning_en")
+    of_institution = org_id == "institution"
+    return {
+        "data_set_id": DATA_SETS[org_id],
+        "owner": org_id,
+        "name": "业务记录 / business records" if of_institution else "资金流水 / fund flows",
+        "kind": "business_records" if of_institution else "fund_flows",
+        "fields": [dict(zip(names, f, strict=True)) for f in _FIELDS],
+        "date_field": "occurred_at",
+        "source_kind": "direct",
+        "legal_basis": "statutory_duty",
+        "legal_basis_note": "依法向监管方报送 / reported to the supervisor by statute",
+    }
+
+
 class NotInTime(Exception):
     """Something that should have happened has not."""
 
@@ -106,23 +123,7 @@ def register_data_sets(system: LocalSystem) -> None:
         with sign_in(system, org_id) as client:
             if any(d["definition"]["data_set_id"] == data_set_id for d in client.get("/console/data-sets")):
                 continue
-            names = ("name", "type", "identifier_class", "sensitive", "grade", "meaning_zh", "meaning_en")
-            client.post(
-                "/console/data-sets",
-                {
-                    "data_set_id": data_set_id,
-                    "owner": org_id,
-                    "name": "业务记录 / business records"
-                    if org_id == "institution"
-                    else "资金流水 / fund flows",
-                    "kind": "business_records" if org_id == "institution" else "fund_flows",
-                    "fields": [dict(zip(names, f, strict=True)) for f in _FIELDS],
-                    "date_field": "occurred_at",
-                    "source_kind": "direct",
-                    "legal_basis": "statutory_duty",
-                    "legal_basis_note": "依法向监管方报送 / reported to the supervisor by statute",
-                },
-            )
+            client.post("/console/data-sets", sample_data_set(org_id))
 
 
 def sign_contract(system: LocalSystem, first_day: date) -> str:

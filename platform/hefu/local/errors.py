@@ -7,6 +7,7 @@ LocalError
 │  ├─ StartFailed         the server did not come up; carries its last log lines
 │  └─ DurabilityOff       fsync, synchronous_commit or full_page_writes is off
 ├─ ConfinementError       the kernel refused a rule it had announced
+├─ DemoFailed             the demo could not do what it is there to show; says why, and how to mend it
 ├─ ServiceFailed          a service ended or did not become ready; carries its last log lines
 └─ NoFreePort             no port could be reserved
 """
@@ -38,6 +39,10 @@ class DurabilityOff(PostgresError):
 
 class ConfinementError(LocalError):
     """The kernel refused a rule it had announced."""
+
+
+class DemoFailed(LocalError):
+    """The demo could not do what it is there to show; says why, and how to mend it."""
 
 
 class ServiceFailed(LocalError):
