@@ -165,10 +165,16 @@ class Supervisor:
         self._running.remove((service, process))
 
     def stop(self) -> None:
-        """End all services, the last started first: SIGTERM, and after the grace period SIGKILL, to the group."""
+        """End all services, the last started first, those of one kind (`node-…`) together: SIGTERM, after the grace period SIGKILL."""
         while self._running:
-            _, process = self._running.pop()
-            self._end(process)
+            kind = _kind(self._running[-1][0])
+            together = []
+            while self._running and _kind(self._running[-1][0]) == kind:
+                together.append(self._running.pop()[1])
+            for process in together:
+                _signal_group(process.pid, signal.SIGTERM)
+            for process in together:
+                self._end(process)
 
     def _find(self, name: str) -> tuple[Service, subprocess.Popen[bytes]]:
         for service, process in self._running:
@@ -182,6 +188,10 @@ class Supervisor:
             process.wait(self._grace_seconds)
         _signal_group(process.pid, signal.SIGKILL)  # what is left of the group, its children included
         process.wait()
+
+
+def _kind(service: Service) -> str:
+    return service.name.partition("-")[0]
 
 
 def _with_descriptors(argument: str, fds: Mapping[str, int]) -> str:
