@@ -51,8 +51,8 @@ class Mmo:
         seeds = np.ascontiguousarray(seeds)
         buffer = np.empty(seeds.size + 2, dtype="<u8")  # update_into asks for one block more
         view = buffer.data.cast("B")
-        data = seeds.data.cast("B") if seeds.size else memoryview(b"")
-        self._encryptors[which].update_into(data, view)
+        if seeds.size:
+            self._encryptors[which].update_into(seeds.data.cast("B"), view)
         out = buffer[: seeds.size].reshape(seeds.shape)
         out ^= seeds
         return out
@@ -88,7 +88,7 @@ class DpfKeys:
         levels = out[:, _BLOCK + 1 : -_BLOCK].reshape(count, depth, _BLOCK + 1)
         levels[:, :, :_BLOCK] = _bytes(self.corrections)
         levels[:, :, _BLOCK] = self.bits[:, :, 0] | self.bits[:, :, 1] << 1
-        out[:, _BLOCK + 1 : -_BLOCK] = levels.reshape(count, -1)
+        out[:, _BLOCK + 1 : -_BLOCK] = levels.reshape(count, depth * (_BLOCK + 1))
         out[:, -_BLOCK:] = _bytes(self.last)
         return out
 

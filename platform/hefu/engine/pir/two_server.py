@@ -78,7 +78,7 @@ def serve_positions(
     mask = np.empty_like(answers)
     session.prg(other_server, operation, "pir answer mask").fill(mask)
     answers ^= mask
-    sent = answers.view(np.uint8).reshape(count, -1)[:, : replica.record_bytes]
+    sent = answers.view(np.uint8)[:, : replica.record_bytes]
     asker.send(np.ascontiguousarray(sent))
     return count
 
