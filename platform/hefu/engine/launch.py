@@ -31,6 +31,8 @@ from hefu.engine.loopback import accept_all, connect_all, make_certificates
 from hefu.engine.session import PartySecret, PublicHello, Session, derive_session
 
 Program = Callable[[Session, ChannelSet], Any]
+Route = Callable[[str, str, int], int]
+"""(who connects, to whom, the listener's port) -> the port to connect to."""
 
 _JOB, _CONTRACT = "local", bytes(32)
 
@@ -86,11 +88,13 @@ def measure(
     *,
     prepare: Callable[[], None] | None = None,
     tls: bool = False,
+    route: Route | None = None,
     timeout_seconds: float = 600.0,
 ) -> dict[str, Report]:
     """Run every party as a process; answers value and cost of each. Values cross a pipe (pickle, own child processes only).
 
     prepare  run by every process before the clock starts (imports, compiled kernels)
+    route    the port at which one party reaches another's: a relay's, where the link between them is to be shaped
     raises   PartyFailed
     """
     context = multiprocessing.get_context("fork")
@@ -111,7 +115,7 @@ def measure(
             theirs.close()
             children.append(child)
         try:
-            return _conduct(pipes, timeout_seconds)
+            return _conduct(pipes, route, timeout_seconds)
         finally:
             for child in children:
                 child.join(2)
@@ -119,10 +123,17 @@ def measure(
                     child.kill()
 
 
-def _conduct(pipes: Mapping[str, Connection], timeout_seconds: float) -> dict[str, Report]:
+def _conduct(
+    pipes: Mapping[str, Connection], route: Route | None, timeout_seconds: float
+) -> dict[str, Report]:
     said = {party: _receive(party, pipe, timeout_seconds) for party, pipe in pipes.items()}
-    for pipe in pipes.values():
-        pipe.send(said)
+    for party, pipe in pipes.items():
+        if route is not None:
+            earlier = {peer: heard for peer, heard in said.items() if peer < party}  # these it connects to
+            said_here = said | {p: (route(party, p, port), hello) for p, (port, hello) in earlier.items()}
+            pipe.send(said_here)
+        else:
+            pipe.send(said)
     reports = {party: _receive(party, pipe, timeout_seconds) for party, pipe in pipes.items()}
     failed = [
         (found["echo"], found["at"], party, found["error"])
