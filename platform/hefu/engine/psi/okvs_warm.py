@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 
 from hefu.engine.launch import run_together
-from hefu.engine.psi import dealer
+from hefu.engine.field.warm import warm as warm_field
+from hefu.engine.psi import dealer, rr22_two_party
 
 
 def warm() -> None:
-    """One tiny intersection with a dealer runs every kernel with the types that protocols use."""
+    """Tiny intersections, with a dealer and without, run every kernel with the types that protocols use."""
+    warm_field()
     items = np.arange(2 * 9, dtype=np.uint64).reshape(-1, 2)
 
     def receive(session: Any, channels: Any) -> Any:
@@ -22,3 +24,12 @@ def warm() -> None:
         return dealer.deal(session, channels, receiver="r", sender="s")
 
     run_together({"r": receive, "s": send, "d": deal}, parties="threads")
+
+    many = np.arange(2 * 900, dtype=np.uint64).reshape(-1, 2)  # enough for LPN
+    run_together(
+        {
+            "r": lambda session, channels: rr22_two_party.receive(session, channels, sender="s", items=many),
+            "s": lambda session, channels: rr22_two_party.send(session, channels, receiver="r", items=many),
+        },
+        parties="threads",
+    )
