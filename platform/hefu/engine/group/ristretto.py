@@ -44,6 +44,11 @@ def points_from_uniform(uniform: Bytes2D) -> Bytes2D:
     return _map(rbcl.crypto_core_ristretto255_from_hash, _shaped(uniform, UNIFORM_BYTES))
 
 
+def multiply_uniform(scalar: bytes, uniform: Bytes2D) -> Bytes2D:
+    """One scalar times the points of (n, 64) uniform bytes: `multiply(scalar, points_from_uniform(uniform))`."""
+    return multiply(scalar, points_from_uniform(uniform))
+
+
 def multiply(scalar: bytes, points: Bytes2D) -> Bytes2D:
     """One scalar times each of (n, 32) points; raises InputInvalid for a string that is no point, or the identity."""
     return _points(lambda point: rbcl.crypto_scalarmult_ristretto255(scalar, point), points)

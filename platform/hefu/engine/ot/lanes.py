@@ -38,7 +38,7 @@ def _spread(builder: Any, word: Any) -> Any:
 
 
 def _compress(builder: Any, h: list[Any], m: list[Any], count: Any) -> list[Any]:
-    """The first two words of the eight digests."""
+    """The eight digests, word by word."""
     v = [*h, *(_all(int(word)) for word in _IV)]
     v[12] = builder.xor(v[12], count)
     v[14] = builder.not_(v[14])
@@ -50,33 +50,41 @@ def _compress(builder: Any, h: list[Any], m: list[Any], count: Any) -> list[Any]
                 v[d] = _rotate(builder, builder.xor(v[d], v[a]), first)
                 v[c] = builder.add(v[c], v[d])
                 v[b] = _rotate(builder, builder.xor(v[b], v[c]), second)
-    return [builder.xor(h[k], builder.xor(v[k], v[k + 8])) for k in range(2)]
+    return [builder.xor(h[k], builder.xor(v[k], v[k + 8])) for k in range(8)]
 
 
-def _hash_eight(typingctx: Any, state: Any, blocks: Any, count: Any, digests: Any) -> Any:
-    """digests (2, 8) <- compression of the last blocks (16, 8), one per column, from state (8,); count: bytes so far."""
+def _hash(words: int) -> Any:
+    """The intrinsic that leaves the first `words` words of each digest."""
 
-    def generate(context: Any, builder: Any, signature: Signature, arguments: Any) -> Any:
-        pointers = [
-            context.make_array(kind)(context, builder, value=value).data
-            for kind, value in zip(signature.args, arguments, strict=True)
-            if isinstance(kind, types.Array)
-        ]
-        words, block_data, out = pointers
-        block_vectors = builder.bitcast(block_data, _VECTOR.as_pointer())
-        out_vectors = builder.bitcast(out, _VECTOR.as_pointer())
+    def hash_eight(typingctx: Any, state: Any, blocks: Any, count: Any, digests: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Signature, arguments: Any) -> Any:
+            pointers = [
+                context.make_array(kind)(context, builder, value=value).data
+                for kind, value in zip(signature.args, arguments, strict=True)
+                if isinstance(kind, types.Array)
+            ]
+            state_words, block_data, out = pointers
+            block_vectors = builder.bitcast(block_data, _VECTOR.as_pointer())
+            out_vectors = builder.bitcast(out, _VECTOR.as_pointer())
 
-        def at(pointer: Any, index: int) -> Any:
-            return builder.gep(pointer, [ir.Constant(ir.IntType(64), index)])
+            def at(pointer: Any, index: int) -> Any:
+                return builder.gep(pointer, [ir.Constant(ir.IntType(64), index)])
 
-        h = [_spread(builder, builder.load(at(words, k))) for k in range(8)]
-        m = [builder.load(at(block_vectors, k), align=8) for k in range(16)]
-        for k, digest in enumerate(_compress(builder, h, m, _spread(builder, arguments[2]))):
-            builder.store(digest, at(out_vectors, k), align=8)
-        return context.get_dummy_value()
+            h = [_spread(builder, builder.load(at(state_words, k))) for k in range(8)]
+            m = [builder.load(at(block_vectors, k), align=8) for k in range(16)]
+            count_vector = _spread(builder, arguments[2])
+            for k, digest in enumerate(_compress(builder, h, m, count_vector)[:words]):
+                builder.store(digest, at(out_vectors, k), align=8)
+            return context.get_dummy_value()
 
-    return types.void(state, blocks, count, digests), generate
+        return types.void(state, blocks, count, digests), generate
+
+    return intrinsic(hash_eight)
 
 
-hash_eight: Any = intrinsic(_hash_eight)
-"""hash_eight(state (8,), blocks (16, 8), count, digests (2, 8)) inside a kernel: all uint64, C-contiguous."""
+hash_eight: Any = _hash(2)
+"""hash_eight(state (8,), blocks (16, 8), count, digests (2, 8)) inside a kernel, all uint64, C-contiguous: 128-bit
+digests of eight last blocks, one per column, from one state; `count` is the number of bytes so far, this block's included."""
+
+hash_eight_long: Any = _hash(8)
+"""The same with whole digests: (8, 8)."""

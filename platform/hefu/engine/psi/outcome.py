@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,7 +21,7 @@ class Outcome:
     """One party's end of an intersection. Repeated rows count once in the three counts of items.
 
     rows        (k,) int64, rising: our input's rows whose item both have, repeated rows all of them; None at a party
-                that is not told
+                that is not told which
     common      how many distinct items both have; None at a party that is not told
     own_rows    rows of our input
     own_items   distinct items of our input: the peer learns this number
@@ -45,6 +45,10 @@ class Outcome:
         if found is None:
             return cls(None, None, own_rows, len(mine.items), peer_items)
         return cls(mine.expand(found), int(found.sum()), own_rows, len(mine.items), peer_items)
+
+    def counted(self, common: int) -> Outcome:
+        """The same with the number of common items."""
+        return replace(self, common=common)
 
 
 def agree(channel: Channel, count: int, protocol: str) -> int:

@@ -26,9 +26,7 @@ def hear_common(
     session: Session, channel: Channel, items: Items, peer_items: int, *, operation: int
 ) -> NDArray[np.bool_]:
     """Which of our distinct items (n, 2) the peer names; raises FrameInvalid for one that we don't have."""
-    count = int.from_bytes(channel.recv(8), "little")
-    if count > min(len(items), peer_items):
-        raise FrameInvalid(channel.peer, f"names {count} common items, more than there can be")
+    count = hear_count(channel, min(len(items), peer_items))
     common = np.empty((count, 2), dtype=np.uint64)
     channel.recv_into(common)
     rows = Table(items).find(common)
@@ -37,3 +35,16 @@ def hear_common(
     found = np.zeros(len(items), dtype=np.bool_)
     found[rows] = True
     return found
+
+
+def tell_count(channel: Channel, count: int) -> None:
+    """Send how many items are common: one frame of 8 bytes."""
+    channel.send(count.to_bytes(8, "little"))
+
+
+def hear_count(channel: Channel, at_most: int) -> int:
+    """How many items are common, by the peer's word; raises FrameInvalid for more than there can be."""
+    count = int.from_bytes(channel.recv(8), "little")
+    if count > at_most:
+        raise FrameInvalid(channel.peer, f"names {count} common items, more than there can be")
+    return count

@@ -1,6 +1,7 @@
 """Lists of masked values, cut to the bytes that suffice, on their way to the party that compares them."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,18 +30,32 @@ def cut(values: NDArray[np.uint64], width: int) -> None:
 def tell(channel: Channel, rows: NDArray[np.uint8]) -> None:
     """Send (n, width) bytes, a frame per 65536 rows."""
     for start in range(0, len(rows), _CHUNK_ROWS):
-        channel.send(rows[start : start + _CHUNK_ROWS])
+        channel.send(np.ascontiguousarray(rows[start : start + _CHUNK_ROWS]))
 
 
-def find(channel: Channel, count: int, width: int, table: Table) -> NDArray[np.bool_]:
-    """Receive what `tell` sent, `count` rows; answers which rows of the table are among them. Raises ChannelError."""
-    found = np.zeros(len(table.first), dtype=np.bool_)
+def hear(channel: Channel, count: int, width: int) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+    """What `tell` sends, `count` rows: (first row, values (k, 2)) per frame, in a buffer used again. Raises ChannelError."""
     told = np.empty((min(count, _CHUNK_ROWS), width), dtype=np.uint8)
     room = np.zeros((len(told), VALUE_BYTES), dtype=np.uint8)
     for start in range(0, count, _CHUNK_ROWS):
         size = min(_CHUNK_ROWS, count - start)
         channel.recv_into(told[:size])
         room[:size, :width] = told[:size]
-        rows = table.find(room[:size].view(np.uint64))
+        yield start, room[:size].view(np.uint64)
+
+
+def find(channel: Channel, count: int, width: int, table: Table) -> NDArray[np.bool_]:
+    """Which rows of the table are among `count` values that arrive."""
+    found = np.zeros(len(table.first), dtype=np.bool_)
+    for _, arrived in hear(channel, count, width):
+        rows = table.find(arrived)
         found[rows[rows >= 0]] = True
+    return found
+
+
+def find_each(channel: Channel, count: int, width: int, table: Table) -> NDArray[np.bool_]:
+    """Which of `count` values that arrive are in the table."""
+    found = np.empty(count, dtype=np.bool_)
+    for start, arrived in hear(channel, count, width):
+        found[start : start + len(arrived)] = table.find(arrived) >= 0
     return found
