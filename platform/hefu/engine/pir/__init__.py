@@ -11,6 +11,7 @@ they are imported with their module: `from hefu.engine.pir import single, two_se
 
 from hefu.engine.pir import labelled, lookup, single, two_server
 from hefu.engine.pir.choose import PirChoice, choose_pir
+from hefu.engine.pir.delivery import deliver_table, receive_table
 from hefu.engine.pir.keyed import KeyedTable, TableHeader, build_table
 from hefu.engine.pir.keys import Keys
 from hefu.engine.pir.labelled import prepare_list
@@ -28,11 +29,13 @@ __all__ = [
     "TableHeader",
     "build_table",
     "choose_pir",
+    "deliver_table",
     "labelled",
     "lookup",
     "prepare",
     "prepare_list",
     "prepare_lookup",
+    "receive_table",
     "single",
     "two_server",
 ]

@@ -36,10 +36,10 @@ from hefu.engine.session import Session
 SEED_BYTES = 16
 _HEADER = struct.Struct(f"<BBQQQ{SEED_BYTES}s")
 _OPEN, _SEALED = 0, 1
-_TAG_AT, _PAD_AT = (
-    8 * PLACES,
-    8 * PLACES + 16,
-)  # a PRF value: three places, a tag of up to 16 bytes, a pad's key
+_CHUNK_KEYS = 1 << 15
+# A PRF value has 64 bytes: six places of 4, a tag of up to 16, and 24 that are the key of the pad.
+_TAG_AT = 4 * PLACES
+_PAD_AT = _TAG_AT + 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,10 @@ class KeyedTable:
     rows: NDArray[np.uint8]
     oprf_key: bytes | None = field(default=None, repr=False)
 
+    def for_servers(self) -> KeyedTable:
+        """The same table without the PRF's key."""
+        return KeyedTable(self.header, self.rows)
+
 
 def build_table(
     session: Session,
@@ -113,14 +117,14 @@ def build_table(
         refuse_duplicates(values[:, :16].copy().view("<u8"))
         tags = values[:, _TAG_AT : _TAG_AT + TAG_BYTES]
         bodies = payloads ^ pads(values, payloads.shape[1])
-        places = values[:, : 8 * PLACES].copy().view("<u8").T
+        places = values[:, : 4 * PLACES].copy().view("<u4").T
     else:
         refuse_duplicates(seeded_tokens(seed, keys))
         bodies = payloads
     for place in range(PLACES):
         if not sealed:
             tokens = seeded_tokens(seed + bytes([place]), keys)
-            places, tags = np.broadcast_to(tokens[:, 0], (PLACES, len(keys))), _tag_bytes(tokens)
+            places, tags = np.broadcast_to(_upper(tokens), (PLACES, len(keys))), _tag_bytes(tokens)
         try:
             filler = session.private_prg(operation, f"pir table filler {place}")
             rows = fill(layout, places[place], tags, bodies, filler)
@@ -128,8 +132,12 @@ def build_table(
             continue
         return KeyedTable(TableHeader(layout, seed, sealed, place), rows, oprf_key)
     raise InputInvalid(
-        "three placements overflowed, which chance does once in 2^60 tables: use another operation"
+        "six placements overflowed, which chance does once in 2^48 tables: use another operation"
     )
+
+
+def _upper(tokens: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    return (tokens[:, 0] >> np.uint64(32)).astype(np.uint32)
 
 
 def _tag_bytes(tokens: NDArray[np.uint64]) -> NDArray[np.uint8]:
@@ -138,7 +146,11 @@ def _tag_bytes(tokens: NDArray[np.uint64]) -> NDArray[np.uint8]:
 
 def prf_values(key: bytes, keys: Keys) -> NDArray[np.uint8]:
     """(n, 64): the PRF of the owner's own keys."""
-    return oprf.evaluate(key, [keys[row] for row in range(len(keys))])
+    out = np.empty((len(keys), oprf.VALUE_BYTES), dtype=np.uint8)
+    for start in range(0, len(keys), _CHUNK_KEYS):
+        rows = range(start, min(start + _CHUNK_KEYS, len(keys)))
+        out[start : rows.stop] = oprf.evaluate(key, [keys[row] for row in rows])
+    return out
 
 
 def pads(values: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
@@ -183,11 +195,11 @@ def locate(
     layout = header.layout
     if not header.sealed:
         tokens = seeded_tokens(header.seed + bytes([header.place]), as_keys(keys))
-        return Located(bucket_of(tokens[:, 0], layout.buckets).tolist(), _tag_bytes(tokens), None)
+        return Located(bucket_of(_upper(tokens), layout.buckets).tolist(), _tag_bytes(tokens), None)
     if prf_channel is None:
         raise InputInvalid("a sealed table needs the channel to the holder of its key")
     values = oprf.fetch_evaluations(prf_channel, keys, session.private_prg(operation, "pir blinds"))
-    places = np.ascontiguousarray(values[:, 8 * header.place : 8 * header.place + 8]).view("<u8")[:, 0]
+    places = np.ascontiguousarray(values[:, 4 * header.place : 4 * header.place + 4]).view("<u4")[:, 0]
     return Located(
         bucket_of(places, layout.buckets).tolist(),
         tag_columns(values, TAG_BYTES),

@@ -1,11 +1,11 @@
 """A table of buckets, so that a key's record is at a position which the asker can compute.
 
-A 64-bit place of each key chooses its bucket. A bucket has room for `capacity` entries (tag, then body) and is always
+A 32-bit place of each key chooses its bucket. A bucket has room for `capacity` entries (tag, then body) and is always
 full: where there is no entry there are random bytes. Entries lie in the order of their tags, so nothing of the owner's
 order is left. The asker fetches one bucket, privately, and looks for its own tag: not there means that the owner does
 not have the key (a random tag is equal by chance with probability capacity / 2^64).
-The room depends on the number of entries only; that some bucket overflows has probability < 2^-20, and then the next
-of `PLACES` independent places is used.
+The room depends on the number of entries only; that some bucket overflows has probability < 2^-8, and then the next of
+six independent places is used: all fail once in 2^48 tables.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from hefu.engine.errors import InputInvalid
 from hefu.engine.prg import Prg
 
 TAG_BYTES = 8
-PLACES = 3
-OVERFLOW_BITS = 20
+PLACES = 6
+OVERFLOW_BITS = 8
 MAX_BUCKETS = 1 << 30
 MAX_BUCKET_BYTES = 1 << 30
 _SORT_BYTES = 1 << 24
@@ -55,29 +55,30 @@ class Layout:
 def capacity_for(entries: int, buckets: int, overflow_bits: int = OVERFLOW_BITS) -> int:
     """The least room such that any of the buckets overflows with probability below 2^-overflow_bits.
 
-    Chernoff: P(Binomial(n, 1/b) >= a) <= exp(-n KL(a/n || 1/b)), over all buckets.
+    A bucket's load is binomial, P(load > a) <= P(load = a + 1) / (1 - r) with r the ratio of the next two terms, which
+    falls from there on; over all buckets by the union bound.
     """
     if entries <= 1 or buckets == 1:
         return max(entries, 1)
-    needed = (overflow_bits + math.log2(buckets)) * math.log(2)
-    low, high = (
-        entries // buckets + 1,
-        entries,
-    )  # overflow at a = room + 1 > mean; a room of n never overflows
+    low, high = entries // buckets + 1, entries  # a room of all entries never overflows
     while low < high:
         room = (low + high) // 2
-        if entries * _divergence((room + 1) / entries, 1 / buckets) >= needed:
+        if _log2_overflow(entries, buckets, room) + math.log2(buckets) < -overflow_bits:
             high = room
         else:
             low = room + 1
     return low
 
 
-def _divergence(a: float, p: float) -> float:
-    if a > 1:
-        return math.inf
-    left = a * math.log(a / p)
-    return left + (1 - a) * math.log((1 - a) / (1 - p)) if a < 1 else left
+def _log2_overflow(entries: int, buckets: int, room: int) -> float:
+    """log2 of the bound on P(Binomial(entries, 1 / buckets) > room), for a room above the mean."""
+    load = room + 1
+    ratio = (entries - load) / (load + 1) / (buckets - 1)
+    if load > entries or ratio >= 1:
+        return -math.inf if load > entries else 0.0
+    ways = math.lgamma(entries + 1) - math.lgamma(load + 1) - math.lgamma(entries - load + 1)
+    logarithm = ways - load * math.log(buckets) + (entries - load) * math.log1p(-1 / buckets)
+    return (logarithm - math.log1p(-ratio)) / math.log(2)
 
 
 def choose_layout(entries: int, body_bytes: int, mean_load: int) -> Layout:
@@ -86,9 +87,9 @@ def choose_layout(entries: int, body_bytes: int, mean_load: int) -> Layout:
     return Layout(buckets, capacity_for(entries, buckets), body_bytes)
 
 
-def bucket_of(places: NDArray[np.uint64], buckets: int) -> NDArray[np.uint64]:
-    """floor(place / 2^64 * buckets), for up to 2^30 buckets, by the upper 32 bits."""
-    return ((places >> np.uint64(32)) * np.uint64(buckets)) >> np.uint64(32)
+def bucket_of(places: NDArray[np.uint32], buckets: int) -> NDArray[np.int64]:
+    """floor(place / 2^32 * buckets)."""
+    return ((places.astype(np.uint64) * np.uint64(buckets)) >> np.uint64(32)).astype(np.int64)
 
 
 class BucketOverflow(InputInvalid):
@@ -97,27 +98,27 @@ class BucketOverflow(InputInvalid):
 
 def fill(
     layout: Layout,
-    places: NDArray[np.uint64],
+    places: NDArray[np.uint32],
     tags: NDArray[np.uint8],
     bodies: NDArray[np.uint8],
     filler: Prg,
 ) -> NDArray[np.uint8]:
     """(buckets, bucket_bytes): the table.
 
-    places  (n,) uint64; tags (n, 8); bodies (n, body_bytes)
+    places  (n,) uint32; tags (n, 8); bodies (n, body_bytes)
     filler  a stream of the owner's coins for the places where there is no entry
     raises  BucketOverflow
     """
     buckets = bucket_of(places, layout.buckets)
     order = np.argsort(buckets, kind="stable")
     ordered = buckets[order]
-    starts = np.searchsorted(ordered, np.arange(layout.buckets + 1, dtype=np.uint64))
+    starts = np.searchsorted(ordered, np.arange(layout.buckets + 1))
     if len(places) and int(np.diff(starts).max()) > layout.capacity:
         raise BucketOverflow(f"a bucket has more than {layout.capacity} entries")
     table = np.empty((layout.buckets * layout.capacity, layout.slot_bytes), dtype=np.uint8)
     filler.fill(table)
-    within = np.arange(len(order)) - starts[ordered.astype(np.int64)]
-    slots = ordered.astype(np.int64) * layout.capacity + within
+    within = np.arange(len(order)) - starts[ordered]
+    slots = ordered * layout.capacity + within
     table[slots, :TAG_BYTES] = tags[order]
     table[slots, TAG_BYTES:] = bodies[order]
     shaped = table.reshape(layout.buckets, layout.capacity, layout.slot_bytes)
