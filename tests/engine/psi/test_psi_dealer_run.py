@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hefu.engine.errors import FrameInvalid
 from hefu.engine.launch import measure
-from hefu.engine.psi import dealer, okvs_shared, rr22
+from hefu.engine.psi import dealer, okvs_shared
 from hefu.engine.psi.items import from_integers
+from hefu.engine.psi.outcome import agree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -25,16 +26,21 @@ def items(values: Any) -> NDArray[np.uint64]:
 
 def programs(x: NDArray[np.uint64], y: NDArray[np.uint64]) -> dict[str, Any]:
     return {
-        "r": lambda session, channels: dealer.receive(session, channels, sender="s", dealer="d", items=x),
-        "s": lambda session, channels: dealer.send(session, channels, receiver="r", dealer="d", items=y),
-        "d": lambda session, channels: dealer.deal(session, channels, receiver="r", sender="s"),
+        "r": lambda session, channels: dealer.receive(
+            session, channels, x, sender="s", dealer="d", operation=0
+        ),
+        "s": lambda session, channels: dealer.send(
+            session, channels, y, receiver="r", dealer="d", operation=0
+        ),
+        "d": lambda session, channels: dealer.deal(session, channels, receiver="r", sender="s", operation=0),
     }
 
 
 def check(run_parties: Run, x: Any, y: Any) -> None:
     ran = run_parties(programs(items(x), items(y)))
-    assert ran.values["r"].tolist() == np.flatnonzero(np.isin(x, y)).tolist()
-    assert ran.values["s"] == ran.values["d"] == len(np.unique(x))
+    assert ran.values["r"].rows.tolist() == np.flatnonzero(np.isin(x, y)).tolist()
+    assert ran.values["s"].peer_items == ran.values["d"] == len(np.unique(x))
+    assert ran.values["r"].common == len(np.intersect1d(x, y))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +70,7 @@ def test_any_lists(x: list[int], y: list[int]) -> None:
     from hefu.engine.launch import run_together
 
     found = run_together(programs(items(x), items(y)), parties="threads")["r"]
-    assert found.tolist() == [i for i, value in enumerate(x) if value in y]
+    assert found.rows.tolist() == [i for i, value in enumerate(x) if value in y]
 
 
 def test_more_than_one_bin(run_parties: Run) -> None:
@@ -75,17 +81,29 @@ def test_more_than_one_bin(run_parties: Run) -> None:
 def test_processes_and_their_bytes() -> None:
     n = 20_000
     reports = measure(programs(items(range(n)), items(range(n // 2, n + n // 2))))
-    assert reports["r"].value.tolist() == list(range(n // 2, n))
+    assert reports["r"].value.rows.tolist() == list(range(n // 2, n))
     assert reports["r"].bytes_sent < 21 * n
     assert reports["d"].bytes_sent < 21 * n
-    assert reports["s"].bytes_sent < 10 * n
+    assert reports["s"].bytes_sent < 10 * n + 1000
 
 
-def test_compared_values_are_long_enough() -> None:
-    assert rr22.value_bytes(1 << 20, 1 << 20) == 10
-    assert rr22.value_bytes(0, 0) == rr22.value_bytes(1, 1) == 5
-    assert rr22.value_bytes(1, 1 << 20) == 8
-    assert rr22.value_bytes(1 << 30, 1 << 30) == 13
+def test_the_sender_is_told_when_both_want_it(run_parties: Run) -> None:
+    x, y = items([3, 1, 3, 9]), items([9, 9, 4, 3])
+    ran = run_parties(
+        {
+            "r": lambda session, channels: dealer.receive(
+                session, channels, x, sender="s", dealer="d", operation=7, both=True
+            ),
+            "s": lambda session, channels: dealer.send(
+                session, channels, y, receiver="r", dealer="d", operation=7, both=True
+            ),
+            "d": lambda session, channels: dealer.deal(
+                session, channels, receiver="r", sender="s", operation=7
+            ),
+        }
+    )
+    assert ran.values["r"].rows.tolist() == [0, 2, 3]
+    assert ran.values["s"].rows.tolist() == [0, 1, 3]
 
 
 def test_a_bin_that_fails_takes_the_next_row_key(run_parties: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +124,7 @@ def test_a_bin_that_fails_takes_the_next_row_key(run_parties: Run, monkeypatch: 
 @pytest.mark.parametrize("count", [1 << 31, (1 << 64) - 1])
 def test_a_count_beyond_all_reason_is_refused(run_parties: Run, count: int) -> None:
     def liar(session: Any, channels: Any) -> None:
-        channels["s"].send(np.array([count], dtype=np.uint64))
+        channels["s"].send(np.array([count], dtype=np.uint64).tobytes() + b"dealt 1".ljust(24, b"\0"))
         channels["d"].send(np.array([count], dtype=np.uint64))
 
     ran = run_parties(programs(items([]), items([1])) | {"r": liar}, may_fail=True)
@@ -117,7 +135,7 @@ def test_a_count_beyond_all_reason_is_refused(run_parties: Run, count: int) -> N
 @pytest.mark.parametrize("change", ["attempt", "size"])
 def test_a_malformed_bin_is_refused(run_parties: Run, change: str) -> None:
     def liar(session: Any, channels: Any) -> None:
-        channels["s"].exchange(np.array([3], dtype=np.uint64), np.empty(1, dtype=np.uint64))
+        agree(channels["s"], 3, "dealt 1")
         channels["d"].send(np.array([3], dtype=np.uint64))
         message = np.full((81 + (change == "size"), 2), 200 if change == "attempt" else 0, dtype=np.uint64)
         channels["s"].send(message)

@@ -15,6 +15,7 @@ from hefu.engine.psi.items import from_integers
 from hefu.engine.psi.okvs import RowHash, decode
 from hefu.engine.psi.okvs_bins import plan
 from hefu.engine.psi.okvs_hash import BlockHash
+from hefu.engine.psi.values import value_bytes
 from hefu.engine.session import Session
 from numpy.typing import NDArray
 
@@ -31,9 +32,13 @@ def items(values: Any) -> Words:
 def programs(x: Any, y: Any) -> dict[str, Any]:
     mine, theirs = items(x), items(y)
     return {
-        "r": lambda session, channels: dealer.receive(session, channels, sender="s", dealer="d", items=mine),
-        "s": lambda session, channels: dealer.send(session, channels, receiver="r", dealer="d", items=theirs),
-        "d": lambda session, channels: dealer.deal(session, channels, receiver="r", sender="s"),
+        "r": lambda session, channels: dealer.receive(
+            session, channels, mine, sender="s", dealer="d", operation=0
+        ),
+        "s": lambda session, channels: dealer.send(
+            session, channels, theirs, receiver="r", dealer="d", operation=0
+        ),
+        "d": lambda session, channels: dealer.deal(session, channels, receiver="r", sender="s", operation=0),
     }
 
 
@@ -54,12 +59,12 @@ def test_sizes_depend_on_counts_only(run_parties: Run) -> None:
         ran = run_parties(programs(x, y), seed=3)
         shapes.add(tuple(tuple(ran.sizes(party)) for party in NAMES))
     columns = plan(30).columns
-    width = rr22.value_bytes(30, 20)
+    width = value_bytes(30, 20)
     assert shapes == {
         (
             (("r", 8),),
-            (("s", 8), ("s", 20 * width)),
-            (("r", 8), ("d", 16 * columns), ("r", 16 * (columns + 1))),
+            (("s", 32), ("s", 20 * width)),
+            (("r", 32), ("d", 16 * columns), ("r", 16 * (columns + 1))),
         )
     }
 
@@ -96,7 +101,7 @@ class Attack:
         self.output = BlockHash(receiver.key("s", 0, "psi output hash", 16))
         self.c = receiver.prg("d", 0, "psi vole c").words(2 * self.shape.columns).reshape(-1, 2)
         self.delta = sender.prg("d", 0, "psi vole delta").words(2)
-        self.width = rr22.value_bytes(len(set(x)), len(set(y)))
+        self.width = value_bytes(len(set(x)), len(set(y)))
 
     def sender_recognises(self, guesses: Words) -> bool:
         """S: does the vector it got hold h(guess)?"""
@@ -132,7 +137,7 @@ def test_a_vector_without_its_mask_is_noticed(run_parties: Run, monkeypatch: pyt
 
     monkeypatch.setattr(dealer.DealtReceiver, "take", bare)
     attack = Attack(run_parties, 5, X, Y)
-    assert attack.ran.values["r"].tolist() == [15, 16, 17, 18, 19]  # the result alone would not show it
+    assert attack.ran.values["r"].rows.tolist() == [15, 16, 17, 18, 19]  # the result alone would not show it
     assert attack.sender_recognises(items(X))
 
 
@@ -162,7 +167,7 @@ def test_an_item_hash_left_out_is_noticed(run_parties: Run, monkeypatch: pytest.
 
     monkeypatch.setattr(rr22.SharedHashes, "__init__", without)
     attack = Attack(run_parties, 5, X, Y)
-    assert attack.ran.values["r"].tolist() == [15, 16, 17, 18, 19]
+    assert attack.ran.values["r"].rows.tolist() == [15, 16, 17, 18, 19]
     assert attack.receiver_recognises(items(range(20, 35)))
 
 
@@ -199,11 +204,11 @@ def test_the_list_says_nothing_about_the_sender_s_order(
 def test_streams_of_one_operation_are_given_out_once(run_parties: Run) -> None:
     def twice(session: Any, channels: Any) -> Any:
         for _ in range(2):
-            dealer.receive(session, channels, sender="s", dealer="d", items=items(X))
+            dealer.receive(session, channels, items(X), sender="s", dealer="d", operation=0)
 
     def again(session: Any, channels: Any) -> Any:
         for _ in range(2):
-            dealer.send(session, channels, receiver="r", dealer="d", items=items(Y))
+            dealer.send(session, channels, items(Y), receiver="r", dealer="d", operation=0)
 
     ran = run_parties(programs(X, Y) | {"r": twice, "s": again}, may_fail=True)
     assert type(ran.errors["r"]).__name__ == "LabelReused"

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from hefu.engine.launch import measure
-from hefu.engine.psi import rr22
 from hefu.engine.psi import rr22_two_party as two_party
 from hefu.engine.psi.items import from_integers
 from hefu.engine.psi.okvs_bins import plan
+from hefu.engine.psi.values import value_bytes
 from numpy.typing import NDArray
 
 Run = Callable[..., Any]
@@ -24,8 +24,8 @@ def items(values: Any) -> NDArray[np.uint64]:
 def programs(x: Any, y: Any) -> dict[str, Any]:
     mine, theirs = items(x), items(y)
     return {
-        "r": lambda session, channels: two_party.receive(session, channels, sender="s", items=mine),
-        "s": lambda session, channels: two_party.send(session, channels, receiver="r", items=theirs),
+        "r": lambda session, channels: two_party.receive(session, channels["s"], mine, operation=0),
+        "s": lambda session, channels: two_party.send(session, channels["r"], theirs, operation=0),
     }
 
 
@@ -49,8 +49,8 @@ def programs(x: Any, y: Any) -> dict[str, Any]:
 def test_the_result_is_the_intersection(run_parties: Run, x: Any, y: Any) -> None:
     x, y = np.array(list(x), dtype=np.int64), np.array(list(y), dtype=np.int64)
     ran = run_parties(programs(x, y))
-    assert ran.values["r"].tolist() == np.flatnonzero(np.isin(x, y)).tolist()
-    assert ran.values["s"] == len(np.unique(x))
+    assert ran.values["r"].rows.tolist() == np.flatnonzero(np.isin(x, y)).tolist()
+    assert ran.values["s"].peer_items == len(np.unique(x))
 
 
 def test_sizes_depend_on_counts_only(run_parties: Run) -> None:
@@ -64,7 +64,7 @@ def test_sizes_depend_on_counts_only(run_parties: Run) -> None:
         shapes.add((tuple(ran.sizes("r")), tuple(ran.sizes("s"))))
     ((receiver, sender),) = shapes
     assert sender[-1] == ("r", 16 * (plan(1000).columns + 1))
-    assert receiver[-1] == ("s", 20 * rr22.value_bytes(1000, 20))
+    assert receiver[-1] == ("s", 20 * value_bytes(1000, 20))
     assert len(sender) == 5
     assert len(receiver) == 4
 
@@ -86,5 +86,19 @@ def test_what_travels_is_even_for_different_sets(run_parties: Run) -> None:
 def test_processes_and_their_bytes() -> None:
     n = 1 << 16
     reports = measure(programs(range(n), range(n // 2, n + n // 2)))
-    assert reports["r"].value.tolist() == list(range(n // 2, n))
+    assert reports["r"].value.rows.tolist() == list(range(n // 2, n))
     assert sum(report.bytes_sent for report in reports.values()) < 40 * n
+
+
+def test_the_sender_is_told_when_both_want_it(run_parties: Run) -> None:
+    x, y = items([3, 1, 3, 9]), items([9, 9, 4, 3])
+    ran = run_parties(
+        {
+            "r": lambda session, channels: two_party.receive(
+                session, channels["s"], x, operation=7, both=True
+            ),
+            "s": lambda session, channels: two_party.send(session, channels["r"], y, operation=7, both=True),
+        }
+    )
+    assert ran.values["r"].rows.tolist() == [0, 2, 3]
+    assert ran.values["s"].rows.tolist() == [0, 1, 3]

@@ -11,7 +11,6 @@ Source: Rindal, Schoppmann, "VOLE-PSI", EUROCRYPT 2021, section 4; the trusted d
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hefu.engine.channel import Channel, ChannelSet
 from hefu.engine.field import add_scaled
@@ -20,10 +19,10 @@ from hefu.engine.prg import Prg
 from hefu.engine.psi import rr22
 from hefu.engine.psi.items import Items, distinct
 from hefu.engine.psi.okvs_bins import plan
-from hefu.engine.psi.okvs_shared import checked_count, exchange_counts
+from hefu.engine.psi.okvs_shared import checked_count
+from hefu.engine.psi.outcome import Outcome, agree
+from hefu.engine.psi.tell_back import hear_common, tell_common
 from hefu.engine.session import Session
-
-_OPERATION = 0
 
 
 class DealtReceiver:
@@ -54,43 +53,58 @@ class DealtSender:
 def receive(
     session: Session,
     channels: ChannelSet,
+    items: Items,
     *,
     sender: str,
     dealer: str,
-    items: Items,
-    operation: int = _OPERATION,
-) -> NDArray[np.int64]:
-    """R: rows of `items` (n, 2) that the sender has too, rising; equal rows are all named. raises ChannelError"""
+    operation: int,
+    both: bool = False,
+) -> Outcome:
+    """R's side: the one that learns which of its rows are common.
+
+    items    (n, 2) uint64, hashed under a key shared with the sender alone (`psi.items`); repeated rows are allowed
+    both     tell the sender the result as well; the sender says the same
+    raises   PlanMismatch, ChannelError
+    """
     mine = distinct(items)
-    theirs = exchange_counts(channels[sender], len(mine.items))
+    channel = channels[sender]
+    peer_items = agree(channel, len(mine.items), _name(both))
     channels[dealer].send(np.array([len(mine.items)], dtype=np.uint64))
     vole = DealtReceiver(
         session.prg(dealer, operation, "psi vole a"), session.prg(dealer, operation, "psi vole c")
     )
-    found = rr22.receive(session, channels[sender], mine.items, theirs, vole, operation=operation)
-    return mine.expand(found)
+    found = rr22.receive(session, channel, mine.items, peer_items, vole, operation=operation)
+    if both:
+        tell_common(session, channel, mine.items[found], operation=operation)
+    return Outcome.of(mine, len(items), peer_items, found)
 
 
 def send(
     session: Session,
     channels: ChannelSet,
+    items: Items,
     *,
     receiver: str,
     dealer: str,
-    items: Items,
-    operation: int = _OPERATION,
-) -> int:
-    """S: answers how many distinct items the receiver has. raises ChannelError"""
+    operation: int,
+    both: bool = False,
+) -> Outcome:
+    """S's side: learns how many items the receiver has, and with `both` which of its own rows are common.
+
+    items, both, raises  as for `receive`
+    """
     mine = distinct(items)
-    theirs = exchange_counts(channels[receiver], len(mine.items))
+    channel = channels[receiver]
+    peer_items = agree(channel, len(mine.items), _name(both))
     vole = DealtSender(session.prg(dealer, operation, "psi vole delta"), channels[dealer])
-    rr22.send(session, channels[receiver], mine.items, theirs, vole, operation=operation)
-    return theirs
+    rr22.send(session, channel, mine.items, peer_items, vole, operation=operation)
+    found = None
+    if both:
+        found = hear_common(session, channel, mine.items, peer_items, operation=operation)
+    return Outcome.of(mine, len(items), peer_items, found)
 
 
-def deal(
-    session: Session, channels: ChannelSet, *, receiver: str, sender: str, operation: int = _OPERATION
-) -> int:
+def deal(session: Session, channels: ChannelSet, *, receiver: str, sender: str, operation: int) -> int:
     """D: answers how many distinct items the receiver has. raises ChannelError"""
     said = np.empty(1, dtype=np.uint64)
     channels[receiver].recv_into(said)
@@ -105,3 +119,7 @@ def deal(
         add_scaled(b, a, delta)
         channels[sender].send(b)
     return count
+
+
+def _name(both: bool) -> str:
+    return "dealt 1 both" if both else "dealt 1"

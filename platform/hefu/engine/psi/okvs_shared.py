@@ -59,13 +59,6 @@ def received_attempt(channel: Channel, head: NDArray[np.uint64]) -> int:
     return int(head[0])
 
 
-def exchange_counts(channel: Channel, mine: int) -> int:
-    """Tell the peer how many items we have, hear how many it has; raises FrameInvalid over MAX_ROWS."""
-    theirs = np.empty(1, dtype=np.uint64)
-    channel.exchange(np.array([mine], dtype=np.uint64), theirs)
-    return checked_count(channel, theirs)
-
-
 def checked_count(channel: Channel, said: NDArray[np.uint64]) -> int:
     """A count that arrived; raises FrameInvalid over MAX_ROWS."""
     if int(said[0]) > MAX_ROWS:

@@ -17,8 +17,6 @@ Sources: Rindal, Schoppmann, "VOLE-PSI", EUROCRYPT 2021, section 4; Raghuraman, 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,18 +28,9 @@ from hefu.engine.psi.lookup import Table
 from hefu.engine.psi.okvs import decode
 from hefu.engine.psi.okvs_bins import plan
 from hefu.engine.psi.okvs_shared import SharedHashes, encode_bin, received_attempt
+from hefu.engine.psi.values import VALUE_BYTES, cut, find, tell, value_bytes
 from hefu.engine.psi.vole import VoleReceiver, VoleSender
 from hefu.engine.session import Session
-
-STATISTICAL_BITS = 40
-_BLOCK_BYTES = 16
-_CHUNK_ROWS = 1 << 16
-
-
-def value_bytes(receiver_items: int, sender_items: int) -> int:
-    """How many bytes of each value are compared: 40 + log2(n_R n_S) bits, at most a whole block."""
-    bits = STATISTICAL_BITS + math.log2(max(receiver_items, 1)) + math.log2(max(sender_items, 1))
-    return min(_BLOCK_BYTES, math.ceil(bits / 8))
 
 
 def receive(
@@ -62,7 +51,9 @@ def receive(
         np.bitwise_xor(a, p, out=message[1:])
         channel.send(message)
         values[binned.rows(number)] = hashes.output(decode(c, rows))
-    return _find(channel, values, sender_items, value_bytes(len(items), sender_items))
+    width = value_bytes(len(items), sender_items)
+    cut(values, width)
+    return find(channel, sender_items, width, Table(values))
 
 
 def send(
@@ -84,26 +75,5 @@ def send(
         f = decode(k, rows)
         add_scaled(f, hashes.item(keys), vole.delta)
         values[order[binned.starts[number] : binned.starts[number + 1]]] = hashes.output(f, out=f)
-    _tell(channel, values, value_bytes(receiver_items, len(items)))
-
-
-def _tell(channel: Channel, values: NDArray[np.uint64], width: int) -> None:
-    octets = values.view(np.uint8).reshape(-1, _BLOCK_BYTES)
-    for start in range(0, len(values), _CHUNK_ROWS):
-        channel.send(np.ascontiguousarray(octets[start : start + _CHUNK_ROWS, :width]))
-
-
-def _find(channel: Channel, values: NDArray[np.uint64], count: int, width: int) -> NDArray[np.bool_]:
-    octets = values.view(np.uint8).reshape(-1, _BLOCK_BYTES)
-    octets[:, width:] = 0
-    table = Table(values)
-    found = np.zeros(len(values), dtype=np.bool_)
-    room = np.zeros((min(count, _CHUNK_ROWS), 2), dtype=np.uint64)
-    told = np.empty((len(room), width), dtype=np.uint8)
-    for start in range(0, count, _CHUNK_ROWS):
-        size = min(_CHUNK_ROWS, count - start)
-        channel.recv_into(told[:size])
-        room.view(np.uint8).reshape(-1, _BLOCK_BYTES)[:size, :width] = told[:size]
-        rows = table.find(room[:size])
-        found[rows[rows >= 0]] = True
-    return found
+    width = value_bytes(receiver_items, len(items))
+    tell(channel, np.ascontiguousarray(values.view(np.uint8).reshape(-1, VALUE_BYTES)[:, :width]))
