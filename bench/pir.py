@@ -169,7 +169,7 @@ def two_servers_by_key(keys: np.ndarray, data: np.ndarray, wanted: list[int]) ->
     def server(other: str) -> Any:
         def program(session: Any, channels: Any) -> None:
             two_server.serve_table(channels["asker"], table)
-            two_server.serve_keys(session, channels["asker"], other, table)
+            two_server.serve_positions(session, channels["asker"], other, Replica.of(table.rows))
 
         return program
 

@@ -49,7 +49,8 @@ def two_servers(run_parties, made, asked, other=None):
             two_server.serve_table(channels["asker"], held)
             if held.oprf_key is not None and name == "right":  # here the owner is one of the servers
                 oprf.serve_evaluations(channels["asker"], held.oprf_key, 100)
-            two_server.serve_keys(session, channels["asker"], {"left": "right", "right": "left"}[name], held)
+            replica, other_server = two_server.Replica.of(held.rows), {"left": "right", "right": "left"}[name]
+            two_server.serve_positions(session, channels["asker"], other_server, replica)
 
         return program
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hefu.engine.errors import EngineError, FrameInvalid, InputInvalid, LabelReused
 from hefu.engine.pir import lattice, single
+from hefu.engine.pir.gauss import _table
 from hefu.engine.pir.params import (
     DELTA_BITS,
     DIMENSION,
@@ -75,6 +76,23 @@ def test_kernels_equal_plain_products(columns: int, rows: int, queries: int, dat
     sums = np.ones(queries, dtype=np.uint32)
     lattice.dots(asked, asked[0].copy(), sums)
     assert (sums == (asked.astype(object) @ asked[0].astype(object) + 1) % 2**32).all()
+
+
+def test_a_query_equals_its_plain_twin(session_of) -> None:
+    columns, seed = 300, b"seed of a matrix"
+    made = lattice.encrypt(seed, columns, [299], [lattice.QuerySecret(session_of(8), 2, 5)])
+    coins = session_of(8)
+    secret = coins.private_prg(2, "pir secret 5").words(DIMENSION // 2).view(np.uint32)
+    table = [int(entry) for entry in _table()]
+    query = []
+    ((_, matrix),) = lattice.matrix_blocks(seed, columns, columns)
+    noise = coins.private_prg(2, "pir error 5").words(columns).tolist()
+    for column in range(columns):
+        size = sum(noise[column] % 2**63 >= entry for entry in table)
+        error = -size if noise[column] >> 63 else size
+        product = sum(a * s for a, s in zip(matrix[column].tolist(), secret.tolist(), strict=True))
+        query.append((product + error + (column == 299) * 2**DELTA_BITS) % 2**32)
+    assert made[0].tolist() == query
 
 
 def test_hint_is_exact_for_the_largest_digits(session_of) -> None:

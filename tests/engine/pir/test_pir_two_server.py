@@ -1,6 +1,8 @@
 """Two-server retrieval by position: laws, views, hostile shapes."""
 
 import struct
+from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
@@ -83,6 +85,36 @@ def test_an_answer_without_mask_is_seen(run_parties, unevenness, monkeypatch: py
     )
     views = run(run_parties, data, [5] * 8).views["asker"]
     assert unevenness(views[0][1]) > 100
+
+
+def joint_views(database: tuple[int, ...], position: int, masked: bool) -> dict[str, Counter]:
+    """The protocol's twin over one-bit records, its point function an ideal one, under all coins of asker and servers.
+
+    A server sees its bit vector; the asker sees both vectors, which it made, and both answers.
+    """
+    views: dict[str, Counter] = {"left": Counter(), "right": Counter(), "asker": Counter()}
+    for *left, mask in product((0, 1), repeat=len(database) + 1):
+        right = [bit ^ (k == position) for k, bit in enumerate(left)]
+        answers = [sum(b & x for b, x in zip(bits, database, strict=True)) % 2 for bits in (left, right)]
+        if masked:
+            answers = [answer ^ mask for answer in answers]
+        views["left"][tuple(left)] += 1
+        views["right"][tuple(right)] += 1
+        views["asker"][(*left, *right, *answers)] += 1
+    return views
+
+
+def test_joint_views_over_all_coins() -> None:
+    """Servers: the same whatever the position. Asker: the same whatever the other records, and not without the mask."""
+    databases = list(product((0, 1), repeat=3))
+    for database in databases:
+        first, *others = (joint_views(database, position, True) for position in range(3))
+        assert all(o["left"] == first["left"] and o["right"] == first["right"] for o in others)
+    for position in range(3):
+        for value in (0, 1):
+            alike = [d for d in databases if d[position] == value]
+            assert len({frozenset(joint_views(d, position, True)["asker"].items()) for d in alike}) == 1
+            assert len({frozenset(joint_views(d, position, False)["asker"].items()) for d in alike}) > 1
 
 
 def test_one_operation_asks_once(run_parties) -> None:

@@ -30,6 +30,7 @@ from hefu.engine.prg import KEY_BYTES
 from hefu.engine.session import Session
 
 _LEAVES_AT_ONCE = 1 << 18  # 4 MiB of seeds
+_ANSWER_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +68,24 @@ def serve_positions(
     asker.recv_into(frame)
     mmo = Mmo(frame[:KEY_BYTES].tobytes())
     data = frame[KEY_BYTES:].reshape(count, key_bytes(points))
-    answers = np.empty((count, records.shape[1]), dtype=np.uint64)
-    step = max(_LEAVES_AT_ONCE >> depth_for(points), 1)
-    try:
-        for start in range(0, count, step):
+    step = _step(points, replica.record_bytes)
+    mask = session.prg(other_server, operation, "pir answer mask")
+    for start in range(0, count, step):
+        try:
             keys = DpfKeys.from_bytes(data[start : start + step], points)
-            answers[start : start + step] = scan(records, evaluate_all(mmo, keys, points))
-    except EngineError as error:
-        raise FrameInvalid(asker.peer, str(error)) from error
-    mask = np.empty_like(answers)
-    session.prg(other_server, operation, "pir answer mask").fill(mask)
-    answers ^= mask
-    sent = answers.view(np.uint8)[:, : replica.record_bytes]
-    asker.send(np.ascontiguousarray(sent))
+        except EngineError as error:
+            raise FrameInvalid(asker.peer, str(error)) from error
+        answers = scan(records, evaluate_all(mmo, keys, points))
+        hidden = np.empty_like(answers)
+        mask.fill(hidden)
+        answers ^= hidden
+        asker.send(np.ascontiguousarray(answers.view(np.uint8)[:, : replica.record_bytes]))
     return count
+
+
+def _step(points: int, record_bytes: int) -> int:
+    """How many queries are answered in one pass over the records: as both sides know, so that answers come in frames."""
+    return max(min(_LEAVES_AT_ONCE >> depth_for(points), _ANSWER_BYTES // record_bytes), 1)
 
 
 def retrieve(
@@ -107,15 +112,22 @@ def retrieve(
         send_count(server, len(wanted))
         server.send(hash_key + keys.to_bytes().tobytes())
     out = np.empty((len(wanted), record_bytes), dtype=np.uint8)
-    other = np.empty_like(out)
-    servers[0].recv_into(out)
-    servers[1].recv_into(other)
-    out ^= other
+    step = _step(records, record_bytes)
+    for start in range(0, len(wanted), step):
+        part = out[start : start + step]
+        other = np.empty_like(part)
+        servers[0].recv_into(part)
+        servers[1].recv_into(other)
+        part ^= other
     return out
 
 
 def serve_table(asker: Channel, table: KeyedTable) -> None:
-    """One server's offline part of look-ups by key: the table's header."""
+    """One server's offline part of look-ups by key: the table's header.
+
+    Online it runs `serve_positions` on `Replica.of(table.rows)`. The PRF of a sealed table stays with its owner, who runs
+    `oprf.serve_evaluations`.
+    """
     asker.send(table.header.to_bytes())
 
 
@@ -124,20 +136,6 @@ def fetch_table(servers: tuple[Channel, Channel]) -> TableHeader:
     first, second = (TableHeader.receive(server) for server in servers)
     agree(first, second, servers[1].peer)
     return first
-
-
-def serve_keys(
-    session: Session,
-    asker: Channel,
-    other_server: str,
-    table: KeyedTable,
-    *,
-    operation: int = 0,
-    max_keys: int = 1 << 16,
-) -> int:
-    """One server's part of look-ups by key. The PRF of a sealed table is its owner's business: `oprf.serve_evaluations`."""
-    replica = Replica.of(table.rows)
-    return serve_positions(session, asker, other_server, replica, operation=operation, max_queries=max_keys)
 
 
 def look_up(
