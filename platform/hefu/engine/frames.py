@@ -111,6 +111,11 @@ class Channel(ABC):
     def _transfer(self, outgoing: list[memoryview], incoming: Incoming | None) -> None:
         """Send all of `outgoing` while receiving one frame into `incoming`; raises ChannelError."""
 
+    def _transfer_across(self, outgoing: list[memoryview], source: Channel, incoming: Incoming) -> None:
+        """Send all of `outgoing` here while receiving one frame from `source`; raises ChannelError."""
+        self._transfer(outgoing, None)
+        source._transfer([], incoming)
+
     @abstractmethod
     def _last_word(self, frame: bytes) -> None:
         """Try to send the abort frame, briefly, and close for writing."""
@@ -151,6 +156,16 @@ class Channel(ABC):
         """Send while receiving into `out`: two parties with full buffers don't wait for each other."""
         self._require_greeting()
         self._move(DATA, data, Incoming(self, DATA, as_view(out), 0))
+
+    def shift(self, data: Payload, source: Channel, out: NDArray[Any]) -> None:
+        """Send here while receiving from another peer into `out`: a ring of parties moves at once, none waits for another."""
+        self._require_greeting()
+        source._require_greeting()
+        outgoing = self._frame(DATA, data)
+        incoming = Incoming(source, DATA, as_view(out), 0)
+        self._transfer_across(outgoing, source, incoming)
+        self._count_sent(outgoing)
+        source._count_received(incoming)
 
     def say_abort(self, reason: str) -> None:
         """First half of `abort`: send the reason, as far as the connection still allows."""
@@ -194,22 +209,29 @@ class Channel(ABC):
             raise EngineError(f"the channel to {self.peer} carries nothing before its hello")
 
     def _move(self, kind: int | None, data: Payload, incoming: Incoming | None) -> None:
-        outgoing: list[memoryview] = []
-        if kind is not None:
-            view = as_view(data)
-            if len(view) > self.max_frame_bytes:
-                raise FrameInvalid(self.peer, f"our own frame of {len(view)} bytes is over the limit")
-            header = _header(kind, len(view))
-            outgoing = [memoryview(header + view)] if len(view) <= 1 << 14 else [memoryview(header), view]
+        outgoing = [] if kind is None else self._frame(kind, data)
         self._transfer(outgoing, incoming)
+        self._count_sent(outgoing)
+        if incoming is not None:
+            self._count_received(incoming)
+
+    def _frame(self, kind: int, data: Payload) -> list[memoryview]:
+        view = as_view(data)
+        if len(view) > self.max_frame_bytes:
+            raise FrameInvalid(self.peer, f"our own frame of {len(view)} bytes is over the limit")
+        header = _header(kind, len(view))
+        return [memoryview(header + view)] if len(view) <= 1 << 14 else [memoryview(header), view]
+
+    def _count_sent(self, outgoing: list[memoryview]) -> None:
         for part in outgoing:
             self._sent.update(part)
             self._bytes_sent += len(part)
-        if incoming is not None:
-            self._received.update(incoming.header)
-            self._received.update(incoming.payload)
-            self._bytes_received += HEADER_BYTES + len(incoming.payload)
-            self._rounds += 1
+
+    def _count_received(self, incoming: Incoming) -> None:
+        self._received.update(incoming.header)
+        self._received.update(incoming.payload)
+        self._bytes_received += HEADER_BYTES + len(incoming.payload)
+        self._rounds += 1
 
 
 class Incoming:

@@ -101,11 +101,16 @@ class Session:
     session_id  32 bytes
     party       our name
     pair_keys   peer -> 32 bytes, the same at both
+    own_key     32 bytes that nobody else has, fresh unless given (tests replay a party's coins with it)
     """
 
-    def __init__(self, session_id: bytes, party: str, pair_keys: Mapping[str, bytes]) -> None:
-        if len(session_id) != 32 or any(len(key) != 32 for key in pair_keys.values()) or party in pair_keys:
-            raise SessionInvalid("session id and pair keys have 32 bytes; a party has no key with itself")
+    def __init__(
+        self, session_id: bytes, party: str, pair_keys: Mapping[str, bytes], own_key: bytes | None = None
+    ) -> None:
+        own = os.urandom(32) if own_key is None else own_key
+        if any(len(key) != 32 for key in (session_id, own, *pair_keys.values())) or party in pair_keys:
+            raise SessionInvalid("session id and keys have 32 bytes; a party has no pair key with itself")
+        self._own_key = own
         self.session_id = session_id
         self.party = party
         self._pair_keys = dict(pair_keys)
@@ -117,18 +122,23 @@ class Session:
         return frozenset(self._pair_keys)
 
     def key(self, peer: str, operation: int, purpose: str, length: int = 32) -> bytes:
-        """The key that we and `peer` share for one purpose; raises LabelReused at the second request."""
-        if peer not in self._pair_keys:
+        """The key that we and `peer` share for one purpose, under our own name ours alone; raises LabelReused at the second request."""
+        root = self._own_key if peer == self.party else self._pair_keys.get(peer)
+        if root is None:
             raise SessionInvalid(f"no key with {peer!r} in this session")
         if (peer, operation, purpose) in self._drawn:
             raise LabelReused(f"{peer}, operation {operation}: {purpose!r} was drawn before")
         self._drawn.add((peer, operation, purpose))
         label = encode(b"hefu draw v1", operation.to_bytes(8, "big"), purpose.encode())
-        return derive_key(self._pair_keys[peer], label, length, salt=self.session_id)
+        return derive_key(root, label, length, salt=self.session_id)
 
     def prg(self, peer: str, operation: int, purpose: str) -> Prg:
         """The stream that we and `peer` share for one purpose; raises LabelReused."""
         return Prg(self.key(peer, operation, purpose, KEY_BYTES))
+
+    def private_prg(self, operation: int, purpose: str) -> Prg:
+        """A stream of our own coins; raises LabelReused."""
+        return self.prg(self.party, operation, purpose)
 
 
 def session_id_of(job: str, attempt: int, contract_digest: bytes, hellos: Mapping[str, PublicHello]) -> bytes:

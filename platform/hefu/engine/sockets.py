@@ -47,33 +47,12 @@ class SocketChannel(Channel):
         self._poll.register(sock, 0)
 
     def _transfer(self, outgoing: list[memoryview], incoming: Incoming | None) -> None:
-        if self.closed:
-            raise PeerLost(self.peer, "the channel is closed")
-        pending = list(outgoing)
-        progress_at = time.monotonic()
-        self._mid_frame = bool(pending)
-        while pending or (incoming is not None and not incoming.done):
-            wanted = 0
-            moved = False
-            if incoming is not None and not incoming.done:
-                count, wait_for = self._read(incoming)
-                moved = count > 0
-                wanted |= wait_for
-            if pending:
-                count, wait_for = self._write(pending[0][:_SLICE])
-                wanted |= wait_for
-                if count:
-                    moved = True
-                    pending[0] = pending[0][count:]
-                    if not pending[0]:
-                        del pending[0]
-            if moved:
-                progress_at = time.monotonic()
-                if self.deadline is not None and progress_at > self.deadline:
-                    raise PeerTimeout(self.peer, "the deadline has passed")
-            else:
-                self._wait(wanted, self.seconds_left(progress_at))
-        self._mid_frame = False
+        _pump(self, outgoing, self, incoming)
+
+    def _transfer_across(self, outgoing: list[memoryview], source: Channel, incoming: Incoming) -> None:
+        if not isinstance(source, SocketChannel):
+            raise EngineError("a socket channel shifts only to another one")
+        _pump(self, outgoing, source, incoming)
 
     def _read(self, incoming: Incoming) -> tuple[int, int]:
         try:
@@ -117,14 +96,6 @@ class SocketChannel(Channel):
             pass  # nothing readable: the failure to write is all we know
         return PeerLost(self.peer, error.strerror or "the connection broke off")
 
-    def _wait(self, wanted: int, seconds: float) -> None:
-        self._poll.modify(self._socket, wanted)
-        if seconds > 0 and self._poll.poll(min(seconds, _LONGEST_WAIT_SECONDS) * 1000):
-            return
-        if self.deadline is not None and time.monotonic() >= self.deadline:
-            raise PeerTimeout(self.peer, "the deadline has passed")
-        raise PeerTimeout(self.peer, f"nothing moved for {self.timeout_seconds:g} seconds")
-
     def _last_word(self, frame: bytes) -> None:
         with contextlib.suppress(OSError, ValueError):
             rest = memoryview(b"" if self._mid_frame else frame)  # inside a frame it would be taken for data
@@ -149,3 +120,50 @@ class SocketChannel(Channel):
                 if not self._poll.poll(left * 1000) or not self._socket.recv(_SLICE):
                     break
         self._socket.close()
+
+
+def _pump(
+    writer: SocketChannel, outgoing: list[memoryview], reader: SocketChannel, incoming: Incoming | None
+) -> None:
+    """Write all of `outgoing` while one frame comes in, on the same channel or on two."""
+    for channel in (writer, reader):
+        if channel.closed:
+            raise PeerLost(channel.peer, "the channel is closed")
+    pending = list(outgoing)
+    progress_at = time.monotonic()
+    writer._mid_frame = bool(pending)
+    while pending or (incoming is not None and not incoming.done):
+        wanted: dict[SocketChannel, int] = {}
+        moved = False
+        if incoming is not None and not incoming.done:
+            count, wait_for = reader._read(incoming)
+            moved = count > 0
+            wanted[reader] = wait_for
+        if pending:
+            count, wait_for = writer._write(pending[0][:_SLICE])
+            wanted[writer] = wanted.get(writer, 0) | wait_for
+            if count:
+                moved = True
+                pending[0] = pending[0][count:]
+                if not pending[0]:
+                    del pending[0]
+        slower = writer if incoming is None or incoming.done else reader
+        if moved:
+            progress_at = time.monotonic()
+            if slower.deadline is not None and progress_at > slower.deadline:
+                raise PeerTimeout(slower.peer, "the deadline has passed")
+        else:
+            _wait(wanted, slower, slower.seconds_left(progress_at))
+    writer._mid_frame = False
+
+
+def _wait(wanted: dict[SocketChannel, int], slower: SocketChannel, seconds: float) -> None:
+    """Sleep until one of the sockets can go on; raises PeerTimeout naming the peer that is waited for."""
+    poll = select.poll()
+    for channel, events in wanted.items():
+        poll.register(channel._socket, events)
+    if seconds > 0 and poll.poll(min(seconds, _LONGEST_WAIT_SECONDS) * 1000):
+        return
+    if slower.deadline is not None and time.monotonic() >= slower.deadline:
+        raise PeerTimeout(slower.peer, "the deadline has passed")
+    raise PeerTimeout(slower.peer, f"nothing moved for {slower.timeout_seconds:g} seconds")

@@ -1,0 +1,122 @@
+"""Our side: parties as processes, connected over loopback, with the same clock that the peers have.
+
+A `Work` has three parts at each party: `setup` (inputs are made and shared), `run` (what is measured) and `check`
+(outputs are opened and compared with the plain computation; a wrong one ends the benchmark). CPU seconds are those of
+the whole process between start and end of `run`; a party that waits spends none. Imports and compiled code are loaded
+before. Bytes are what the channels count, frame headers included, TLS records not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hefu.engine import launch
+from hefu.engine.channel import ChannelSet
+from hefu.engine.session import Session
+
+from bench.wan import Link, Relays
+
+RSS_PARTIES = ("P0", "P1", "P2")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one party does; `run` gets what `setup` returned, `check` both of that and of `run`."""
+
+    setup: Callable[[Session, ChannelSet], Any]
+    run: Callable[[Any], Any]
+    check: Callable[[Any, Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cheapest of the repetitions, summed over the parties (wall, peak and rounds: the largest)."""
+
+    cpu_s: float
+    wall_s: float
+    bytes: int
+    rounds: int
+    peak_mb: float
+
+
+class WrongResult(Exception):
+    """Ours did not equal the plain computation: a figure of it would be no figure."""
+
+
+def measure(
+    works: Mapping[str, Work],
+    *,
+    warm: Callable[[], None] | None = None,
+    tls: bool = False,
+    repeat: int = 1,
+    inner: int = 1,
+    link: Link | None = None,
+    timeout_seconds: float = 1800.0,
+) -> Cost:
+    """Run every party's work `repeat` times in one set of processes.
+
+    warm    loads and compiles, at each party, before the idle memory is read
+    inner   runs within one repetition: costs are divided by it (latencies)
+    link    delay and rate between every two parties
+    raises  WrongResult, PartyFailed
+    """
+    if warm is not None:
+        warm()  # before the fork: one process compiles, not every party
+    programs = {party: _program(work, repeat, inner) for party, work in works.items()}
+    options: dict[str, Any] = {"prepare": warm, "tls": tls, "timeout_seconds": timeout_seconds}
+    if link is None:
+        reports = launch.measure(programs, **options)
+    else:
+        with Relays(link) as relays:
+            reports = launch.measure(programs, route=relays.route, **options)
+    wrong = [party for party, report in reports.items() if not report.value[0]]
+    if wrong:
+        raise WrongResult(f"{', '.join(wrong)}: not what the plain computation gives")
+    laps = zip(*(report.value[1] for report in reports.values()), strict=True)
+    idle = {party: report.idle_mb for party, report in reports.items()}
+    costs = [
+        Cost(
+            sum(lap.cpu_s for lap in together) / inner,
+            max(lap.wall_s for lap in together) / inner,
+            sum(lap.bytes for lap in together) // inner,
+            max(lap.rounds for lap in together) // inner,
+            max(lap.peak_mb - idle[party] for party, lap in zip(reports, together, strict=True)),
+        )
+        for together in laps
+    ]
+    return min(costs, key=lambda cost: cost.cpu_s)
+
+
+def everywhere(work: Work) -> dict[str, Work]:
+    """The same work at each of the three parties on shares."""
+    return dict.fromkeys(RSS_PARTIES, work)
+
+
+def _program(work: Work, repeat: int, inner: int) -> launch.Program:
+    def program(session: Session, channels: ChannelSet) -> tuple[bool, list[Cost]]:
+        prepared = work.setup(session, channels)
+        laps: list[Cost] = []
+        for _ in range(repeat):
+            sent, heard = _counted(channels)
+            cpu, wall = time.process_time(), time.perf_counter()
+            for _ in range(inner):
+                result = work.run(prepared)
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            now_sent, now_heard = _counted(channels)
+            laps.append(Cost(cpu, wall, now_sent - sent, now_heard - heard, _peak_mb()))
+        return bool(work.check(prepared, result)), laps
+
+    return program
+
+
+def _counted(channels: ChannelSet) -> tuple[int, int]:
+    transcripts = channels.transcripts().values()
+    return sum(t.bytes_sent for t in transcripts), sum(t.rounds for t in transcripts)
+
+
+def _peak_mb() -> float:
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024

@@ -1,0 +1,1 @@
+"""Private set intersection. Import the protocols from their modules: nothing is loaded here."""

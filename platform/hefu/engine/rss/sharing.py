@@ -1,0 +1,111 @@
+"""Secrets come in: from one of the three parties, or from an owner outside who splits them between two of them.
+
+Who learns what: nobody anything beyond the shape, which all three know beforehand.
+  a party     8 bytes an element (x_j from k_j, the rest to P_{j+1}, third component zero), one round
+  an outsider hands a seed to P_s and x - PRG(seed) to P_{s+1}; these two re-share: 16 bytes an element, one round
+"""
+
+import numpy as np
+
+from hefu.engine.errors import InputInvalid
+from hefu.engine.prg import KEY_BYTES, Prg
+from hefu.engine.rss.party import Operation, Party, Words, chunks
+from hefu.engine.rss.shares import Arithmetic, Bits, Shape, flat, words_for
+from hefu.engine.session import derive_key
+
+SEED_BYTES = 32
+
+
+def share_from(party: Party, owner: int, words: Words | None, shape: Shape) -> Arithmetic:
+    """Shares of P_owner's ring elements. `words` counts at the owner only.
+
+    raises  InputInvalid when the owner's words don't have the shape
+    """
+    op = party.begin("share")
+    if party.index != owner % 3:
+        return _receive_share(op, owner, shape)
+    if words is None or words.shape != shape:
+        raise InputInvalid(f"the owner was to share an array of shape {shape}")
+    first = np.empty(shape, dtype=np.uint64)
+    op.stream(owner, "mask").fill(first.reshape(-1))
+    second = np.asarray(words - first)
+    party.send(owner + 1, second.reshape(-1))
+    return Arithmetic(first, second)
+
+
+def share_bits_from(party: Party, owner: int, planes: Words | None, shape: Shape, count: int = 1) -> Bits:
+    """Xor shares of P_owner's packed bits, (count, words_for(n)); `planes` counts at the owner only."""
+    op = party.begin("share bits")
+    size = (count, words_for(int(np.prod(shape, dtype=np.int64))))
+    if party.index != owner % 3:
+        found = _receive_share(op, owner, size)
+        return Bits(found.first, found.second, shape)
+    if planes is None or planes.shape != size:
+        raise InputInvalid(f"the owner was to share {count} planes for the shape {shape}")
+    first = np.empty(size, dtype=np.uint64)
+    op.stream(owner, "mask").fill(first.reshape(-1))
+    second = planes ^ first
+    party.send(owner + 1, second.reshape(-1))
+    return Bits(first, second, shape)
+
+
+def _receive_share(op: Operation, owner: int, shape: Shape) -> Arithmetic:
+    """What P_{owner+1} and P_{owner-1} hold of an input: the masked rest and zero, zero and the mask."""
+    filled, nothing = np.empty(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
+    if op.party.index == (owner + 1) % 3:
+        op.party.receive(owner, filled.reshape(-1))
+        return Arithmetic(filled, nothing)
+    op.stream(owner, "mask").fill(filled.reshape(-1))
+    return Arithmetic(nothing, filled)
+
+
+def mask_with_seed(words: Words, seed: bytes) -> Words:
+    """At an outside owner: words - PRG(seed). The seed (32 fresh bytes, one use) goes to P_s, this to P_{s+1}, both sealed."""
+    return np.asarray(words - _seeded(seed, words.shape))
+
+
+def share_from_outside(
+    party: Party, part: bytes | Words | None, shape: Shape, seed_at: int = 0
+) -> Arithmetic:
+    """Shares of what an outside owner split: `part` is the seed at P_seed_at, the masked words at the next, None at the third.
+
+    x_{s+1} = PRG(k_{s+1}), x_s = PRG(seed) - mask (sent on to the third), x_{s+2} = masked + mask - x_{s+1} (to the third).
+    raises  InputInvalid when the part has another form
+    """
+    op = party.begin("share from outside")
+    s, me = seed_at, (party.index - seed_at) % 3
+    if me == 2:
+        first, second = np.empty(shape, dtype=np.uint64), np.empty(shape, dtype=np.uint64)
+        party.receive(s, second.reshape(-1))
+        party.receive(s + 1, first.reshape(-1))
+        return Arithmetic(first, second)
+    kept = np.empty(shape, dtype=np.uint64)
+    if me == 0:
+        if not isinstance(part, bytes):
+            raise InputInvalid("the first of the two parts of an input is a seed")
+        rest = _seeded(part, shape)
+    else:
+        if not isinstance(part, np.ndarray) or part.shape != shape or part.dtype != np.uint64:
+            raise InputInvalid(
+                f"the second of the two parts of an input is an array of words of shape {shape}"
+            )
+        rest = part.copy()
+    row, own = rest.reshape(-1), kept.reshape(-1)
+    for start, (mask, fresh) in chunks(row.size, op.stream(s + 1, "mask"), op.stream(s + 1, "share")):
+        span = slice(start, start + len(mask))
+        own[span] = fresh
+        if me == 0:
+            row[span] -= mask
+        else:
+            row[span] += mask
+            row[span] -= fresh
+    party.send(s + 2, flat(rest))
+    return Arithmetic(rest, kept) if me == 0 else Arithmetic(kept, rest)
+
+
+def _seeded(seed: bytes, shape: Shape) -> Words:
+    if len(seed) != SEED_BYTES:
+        raise InputInvalid(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
+    out = np.empty(shape, dtype=np.uint64)
+    Prg(derive_key(seed, b"hefu rss input v1", KEY_BYTES)).fill(out.reshape(-1))
+    return out

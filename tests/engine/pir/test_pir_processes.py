@@ -1,0 +1,51 @@
+"""The three ways between real processes over TCP, and the kernels compiled ahead."""
+
+import numpy as np
+import pytest
+from hefu.engine.launch import run_together
+from hefu.engine.pir import Replica, labelled, lookup, prepare_list, prepare_lookup, two_server
+from hefu.engine.pir.warm import warm
+
+KEYS = [b"%d" % k for k in range(300)]
+PAYLOADS = np.arange(300 * 7, dtype=np.uint64).astype(np.uint8).reshape(300, 7)
+
+
+def test_warm_runs() -> None:
+    warm()
+
+
+@pytest.mark.server
+def test_look_ups_and_lists_between_processes() -> None:
+    def owner(session, channels):
+        made = prepare_lookup(session, KEYS, PAYLOADS)
+        lookup.serve_lookup_hint(session, channels["asker"], made)
+        lookup.serve_lookups(session, channels["asker"], made)
+        entries = prepare_list(session, KEYS, PAYLOADS)
+        labelled.serve_list(session, channels["asker"], entries)
+        labelled.serve_labels(session, channels["asker"], entries)
+
+    def asker(session, channels):
+        hint = lookup.fetch_lookup_hint(session, channels["owner"])
+        first = lookup.look_up(session, channels["owner"], hint, [b"5", b"no"])
+        published = labelled.fetch_list(session, channels["owner"])
+        return first, labelled.find_labels(session, channels["owner"], published, [b"5", b"no"])
+
+    for found, payloads in run_together({"owner": owner, "asker": asker})["asker"]:
+        assert found.tolist() == [True, False]
+        assert (payloads[0] == PAYLOADS[5]).all()
+        assert not payloads[1].any()
+
+
+@pytest.mark.server
+def test_two_servers_between_processes() -> None:
+    def server(other):
+        return lambda session, channels: two_server.serve_positions(
+            session, channels["asker"], other, Replica.of(PAYLOADS)
+        )
+
+    def asker(session, channels):
+        servers = channels["left"], channels["right"]
+        return two_server.retrieve(session, servers, *PAYLOADS.shape, [0, 299, 77])
+
+    values = run_together({"left": server("right"), "right": server("left"), "asker": asker})
+    assert (values["asker"] == PAYLOADS[[0, 299, 77]]).all()
