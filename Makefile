@@ -75,6 +75,6 @@ $(STAMPS)/project: $(STAMPS)/packages pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
-$(STAMPS)/warm: $(STAMPS)/project $(wildcard platform/hefu/engine/*.py)
+$(STAMPS)/warm: $(STAMPS)/project $(wildcard platform/hefu/engine/*.py platform/hefu/engine/*/*.py)
 	@$(BIN)/hefu warmup
 	@touch $@

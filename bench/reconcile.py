@@ -40,6 +40,7 @@ class Setting:
     owners: list[tuple[str, str, int]]
     links: list[tuple[str, str]]
     reveal: bool
+    design: str = "F"
     kill: str | None = None
 
     @property
@@ -237,12 +238,18 @@ def run_party(setting: Setting, me: str, pipe: Connection) -> None:
             keys_of = {
                 setting.institutions.index(p): blob[32 * i : 32 * i + 32] for i, p in enumerate(entitled)
             }
-            seed, own_masked = rc.share_rows(rows, keys_of)
+            seed, own_masked = rc.share_rows(
+                rows, keys_of, sorted_for=len(batches) if setting.design == "S" else None
+            )
             channels[n0].send(seed)
             if me != n1:
                 channels[n1].send(own_masked)
         phases["input"] = time.process_time() - cpu - sum(phases.values())
-        options: dict[str, Any] = {"reveal_difference": setting.reveal, "progress": progress}
+        options: dict[str, Any] = {
+            "design": setting.design,
+            "reveal_difference": setting.reveal,
+            "progress": progress,
+        }
         if me == n0:
             half = rc.run_n0(
                 session, channels, nodes, [(b, channels[b.owner].recv(32)) for b in batches], **options
@@ -262,7 +269,7 @@ def run_party(setting: Setting, me: str, pipe: Connection) -> None:
             channels["regulator"].send(half.to_bytes())
         phases["compute"] = time.process_time() - cpu - sum(phases.values())
         if me == "regulator":
-            halves = [rc.Half.from_bytes(channels[node].recv(1 << 30)) for node in (n0, n2)]
+            halves = [rc.read_half(channels[node].recv(1 << 30)) for node in (n0, n2)]
             result = rc.open_result(*halves, batches)
         phases["open"] = time.process_time() - cpu - sum(phases.values())
     used, took = time.process_time() - cpu, time.perf_counter() - wall
@@ -325,7 +332,7 @@ def plain_join(columns: dict[str, np.ndarray]) -> tuple[np.ndarray, float, float
 
 
 def measure(
-    rows: int, institutions: int, banks: int, reveal: bool, seed: int, kill: str | None
+    rows: int, institutions: int, banks: int, reveal: bool, design: str, seed: int, kill: str | None
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -342,7 +349,7 @@ def measure(
         links |= {(nodes[0], nodes[1]), (nodes[0], nodes[2]), (nodes[1], nodes[2])}
         links |= {("regulator", nodes[0]), ("regulator", nodes[2])}
         links = {(min(link), max(link)) for link in links}
-        setting = Setting(name, owners, sorted(links), reveal, kill)
+        setting = Setting(name, owners, sorted(links), reveal, design, kill)
         for p in setting.parties:
             make_certificate(folder, p)
         reports = run_parties(setting)
@@ -374,6 +381,7 @@ def measure(
             "rows_per_side": rows,
             "institutions": institutions,
             "banks": banks,
+            "design": design,
             "wrong_statuses": wrong,
             "transcripts_agree": agree,
             "statuses": dict(zip(STATUSES, np.bincount(got, minlength=5)[:5].tolist(), strict=True)),
@@ -447,12 +455,19 @@ def main() -> int:
     parser.add_argument("--institutions", type=int, default=1)
     parser.add_argument("--banks", type=int, default=1)
     parser.add_argument("--reveal-difference", action="store_true")
+    parser.add_argument("--design", choices=("F", "S"), default="F")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kill", help="kill this compute node in the middle, and time the others' end")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     given = parser.parse_args()
     report = measure(
-        given.rows, given.institutions, given.banks, given.reveal_difference, given.seed, given.kill
+        given.rows,
+        given.institutions,
+        given.banks,
+        given.reveal_difference,
+        given.design,
+        given.seed,
+        given.kill,
     )
     if given.kill:
         print(json.dumps(report))

@@ -26,11 +26,11 @@ def bench(*arguments: str) -> dict[str, Any]:
     return report
 
 
+@pytest.mark.parametrize("design", ["F", "S"])
 @pytest.mark.parametrize(("rows", "owners"), [(10, 1), (2000, 2), (100_000, 1)])
-def test_statuses_equal_the_plain_join(rows: int, owners: int) -> None:
-    report = bench(
-        "--rows", str(rows), "--institutions", str(owners), "--banks", str(owners), "--seed", str(rows)
-    )
+def test_statuses_equal_the_plain_join(rows: int, owners: int, design: str) -> None:
+    sides = ("--institutions", str(owners), "--banks", str(owners))
+    report = bench("--rows", str(rows), *sides, "--seed", str(rows), "--design", design)
     assert report["wrong_statuses"] == 0
     assert report["transcripts_agree"]
     assert sum(report["statuses"].values()) == 2 * rows

@@ -142,30 +142,37 @@ def run(programs: Programs, sessions: dict[str, Session], sets: dict[str, Channe
         return {name: f.exception(60) or f.result() for name, f in futures.items()}
 
 
-def programs_for(rows: list[rc.OwnerRows], keys: dict[int, bytes], reveal: bool = False) -> Programs:
+def programs_for(
+    rows: list[rc.OwnerRows], keys: dict[int, bytes], reveal: bool = False, design: rc.Design = "F"
+) -> Programs:
+    options: dict[str, Any] = {"reveal_difference": reveal, "design": design}
     batches = [rc.Batch(r.owner, r.side, r.batch, len(r)) for r in rows]
-    shares = [rc.share_rows(r, keys) for r in rows]
+    sorted_for = len(rows) if design == "S" else None
+    shares = [rc.share_rows(r, keys, sorted_for=sorted_for) for r in rows]
     seeds = [(b, seed) for b, (seed, _) in zip(batches, shares, strict=True)]
     masked = [(b, part) for b, (_, part) in zip(batches, shares, strict=True)]
     return {
-        "operator": lambda s, c: rc.run_n0(s, c, NODES, seeds, reveal_difference=reveal),
-        "bank-0": lambda s, c: rc.run_n1(s, c, NODES, masked[::-1], reveal_difference=reveal),
-        "exchange": lambda s, c: rc.run_n2(s, c, NODES, batches[::-1], reveal_difference=reveal),
+        "operator": lambda s, c: rc.run_n0(s, c, NODES, seeds, **options),
+        "bank-0": lambda s, c: rc.run_n1(s, c, NODES, masked[::-1], **options),
+        "exchange": lambda s, c: rc.run_n2(s, c, NODES, batches[::-1], **options),
     }
 
 
 def reconcile(
-    owners: list[Owner], reveal: bool = False, sessions: dict[str, Session] | None = None
+    owners: list[Owner],
+    reveal: bool = False,
+    sessions: dict[str, Session] | None = None,
+    design: rc.Design = "F",
 ) -> rc.ReconcileResult:
     names = sorted({e.institution for _, _, entries in owners for e in entries})
     keys = dict(zip(names, rc.make_keys([str(n) for n in names]).values(), strict=True))
     rows = [owner_rows(owner, batch) for batch, owner in enumerate(owners)]
-    outcome = run(programs_for(rows, keys, reveal), sessions or new_sessions(), connect())
+    outcome = run(programs_for(rows, keys, reveal, design), sessions or new_sessions(), connect())
     for name in NODES:
         if isinstance(outcome[name], BaseException):
             raise outcome[name]
     assert outcome["bank-0"] is None
-    half0, half2 = (rc.Half.from_bytes(outcome[n].to_bytes()) for n in ("operator", "exchange"))
+    half0, half2 = (rc.read_half(outcome[n].to_bytes()) for n in ("operator", "exchange"))
     return rc.open_result(half0, half2, [rc.Batch(r.owner, r.side, r.batch, len(r)) for r in rows])
 
 
@@ -178,6 +185,7 @@ def as_table(result: rc.ReconcileResult) -> dict[tuple[str, int], tuple[str, int
 
 # Right for any rows.
 
+DESIGNS: tuple[rc.Design, ...] = ("F", "S")
 ENTRIES = st.lists(
     st.builds(
         Entry,
@@ -191,9 +199,9 @@ ENTRIES = st.lists(
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.tuples(ENTRIES, ENTRIES, ENTRIES, ENTRIES), st.booleans())
+@given(st.tuples(ENTRIES, ENTRIES, ENTRIES, ENTRIES), st.booleans(), st.sampled_from(DESIGNS))
 def test_two_institutions_and_two_banks_equal_the_plain_join(
-    entries: tuple[list[Entry], list[Entry], list[Entry], list[Entry]], reveal: bool
+    entries: tuple[list[Entry], list[Entry], list[Entry], list[Entry]], reveal: bool, design: rc.Design
 ) -> None:
     first = [replace_institution(entries[0], 0), replace_institution(entries[1], 1)]
     owners: list[Owner] = [
@@ -203,7 +211,7 @@ def test_two_institutions_and_two_banks_equal_the_plain_join(
         ("bank-1", "bank", entries[3]),
     ]
     expected = plain_join(owners)
-    result = reconcile(owners, reveal)
+    result = reconcile(owners, reveal, design=design)
     if reveal:
         wrapped = {k: (s, (d + 2**63) % 2**64 - 2**63) for k, (s, d) in expected.items()}
         assert as_table(result) == wrapped
@@ -215,14 +223,17 @@ def replace_institution(entries: list[Entry], institution: int) -> list[Entry]:
     return [entry._replace(institution=institution) for entry in entries]
 
 
-@pytest.mark.parametrize("sides", [(0, 0), (0, 3), (3, 0), (1, 1)])
-def test_empty_and_tiny_days(sides: tuple[int, int]) -> None:
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("sides", [(0, 0), (0, 1), (0, 3), (3, 0), (1, 1)])
+def test_empty_and_tiny_days(sides: tuple[int, int], design: rc.Design) -> None:
     a, b = ([Entry(0, b"k%d" % i, i) for i in range(n)] for n in sides)
     owners: list[Owner] = [("i", "institution", a), ("bank-0", "bank", b)]
-    assert as_table(reconcile(owners)) == {k: (s, 0) for k, (s, _) in plain_join(owners).items()}
+    found = as_table(reconcile(owners, design=design))
+    assert found == {k: (s, 0) for k, (s, _) in plain_join(owners).items()}
 
 
-def test_planted_day() -> None:
+@pytest.mark.parametrize("design", DESIGNS)
+def test_planted_day(design: rc.Design) -> None:
     """Every kind of row at once, by name."""
     a = [
         Entry(0, b"same", 100),
@@ -245,7 +256,7 @@ def test_planted_day() -> None:
         Entry(0, b"in transit there", 9, transit=True),
         Entry(0, b"in transit here", 9),
     ]
-    result = reconcile([("i", "institution", a), ("bank-0", "bank", b)], reveal=True)
+    result = reconcile([("i", "institution", a), ("bank-0", "bank", b)], reveal=True, design=design)
     assert as_table(result) == {
         ("i", 1): ("match", 0),
         ("i", 2): ("amount_mismatch", -1),
@@ -284,13 +295,14 @@ def test_planted_day() -> None:
     }
 
 
-def test_equal_keys_of_two_institutions_do_not_meet() -> None:
+@pytest.mark.parametrize("design", DESIGNS)
+def test_equal_keys_of_two_institutions_do_not_meet(design: rc.Design) -> None:
     owners: list[Owner] = [
         ("i0", "institution", [Entry(0, b"k", 1)]),
         ("i1", "institution", [Entry(1, b"k", 1)]),
         ("bank-0", "bank", [Entry(1, b"k", 1)]),
     ]
-    assert {k: s for k, (s, _) in as_table(reconcile(owners)).items()} == {
+    assert {k: s for k, (s, _) in as_table(reconcile(owners, design=design)).items()} == {
         ("i0", 1): "missing_at_bank",
         ("i1", 1): "match",
         ("bank-0", 1): "match",

@@ -74,11 +74,14 @@ def make_keys(institutions: Sequence[str]) -> dict[str, bytes]:
     }
 
 
-def share_rows(rows: OwnerRows, keys: Mapping[int, bytes]) -> tuple[bytes, Share]:
+def share_rows(
+    rows: OwnerRows, keys: Mapping[int, bytes], *, sorted_for: int | None = None
+) -> tuple[bytes, Share]:
     """Split the rows into a seed (32 bytes, for N0) and masked rows ((n, 4) uint64, for N1); fresh at every call.
 
-    keys    index of an institution -> its K_p, at least for the institutions that occur in `rows`
-    raises  InputInvalid when arrays don't fit each other or a value is out of range
+    keys        index of an institution -> its K_p, at least for the institutions that occur in `rows`
+    sorted_for  design S: the number of owners in the job; the first word of a token becomes a sort key
+    raises      InputInvalid when arrays don't fit each other or a value is out of range
     """
     from hefu.engine.tokens import (
         tokens,
@@ -91,6 +94,8 @@ def share_rows(rows: OwnerRows, keys: Mapping[int, bytes]) -> tuple[bytes, Share
         raise InputInvalid(f"{rows.owner}: an amount is out of range")
     masked = np.empty((n, WORDS), dtype=np.uint64)
     tokens(rows.key_offsets, rows.key_data, rows.occurrence, rows.institution, keys, out=masked[:, :2])
+    if sorted_for is not None:
+        _make_sort_keys(masked[:, 0], rows.batch, sorted_for)
     masked[:, 2] = rows.amount_cents.view(np.uint64)
     masked[:, 3] = refs.pack(rows.side == "bank", rows.transit, rows.batch, rows.row)
     seed = secrets.token_bytes(SEED_BYTES)
@@ -99,6 +104,16 @@ def share_rows(rows: OwnerRows, keys: Mapping[int, bytes]) -> tuple[bytes, Share
         part = masked[start : start + _CHUNK_ROWS]
         part -= prg.words(part.size).reshape(part.shape)
     return seed, masked
+
+
+def _make_sort_keys(words: NDArray[np.uint64], batch: int, owners: int) -> None:
+    """In place: a prefix of the token, then the owner's number, 63 bits in all: rows that meet have different keys."""
+    if not 0 <= batch < owners:
+        raise InputInvalid(f"owner number {batch} is not within 0..{owners - 1}")
+    tie_bits = (owners - 1).bit_length()
+    words >>= np.uint64(1 + tie_bits)
+    words <<= np.uint64(tie_bits)
+    words |= np.uint64(batch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from hefu.components.reconcile_input import Batch, in_order
 from hefu.engine import refs
 from hefu.engine.errors import ResultInvalid
 from hefu.engine.halves import Half, open_halves
+from hefu.engine.sorted_halves import MAGIC, SortedHalf, open_sorted_halves
 
 
 class Status(IntEnum):
@@ -59,14 +60,26 @@ class ReconcileResult:
         return table
 
 
-def open_result(half0: Half, half2: Half, batches: Sequence[Batch]) -> ReconcileResult:
+def read_half(data: bytes) -> Half | SortedHalf:
+    """The half in these bytes, of either design; raises HalfInvalid."""
+    return SortedHalf.from_bytes(data) if data.startswith(MAGIC) else Half.from_bytes(data)
+
+
+def open_result(
+    half0: Half | SortedHalf, half2: Half | SortedHalf, batches: Sequence[Batch]
+) -> ReconcileResult:
     """Put the halves together and say of each row what became of it.
 
     raises  ResultInvalid when the halves don't belong together, or a reference names an unknown owner, the wrong side,
             a row twice, or not as many rows as the owner announced. Nothing of such a result is to be used: one of N0,
             N2 or an owner broke the protocol; the opened input commitments tell which.
     """
-    opened = open_halves(half0, half2)
+    if isinstance(half0, Half) and isinstance(half2, Half):
+        opened = open_halves(half0, half2)
+    elif isinstance(half0, SortedHalf) and isinstance(half2, SortedHalf):
+        opened = open_sorted_halves(half0, half2)
+    else:
+        raise ResultInvalid("the halves are of different designs")
     ordered = in_order(batches)
     pairs = opened.pair_refs
     words = np.concatenate((pairs[:, 0], pairs[:, 1], opened.single_refs, opened.conflict_refs))

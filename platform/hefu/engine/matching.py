@@ -50,7 +50,7 @@ def match_as_n0(
     _, n1, n2 = nodes
     with channels.abort_on_error():
         n = _check(share)
-        _agree(channels, (n1, n2), plan)
+        agree(channels, (n1, n2), plan)
         progress("shuffle", 0, n)
         order = permutation(session.prg(n1, _SHUFFLE_01, "permutation"), n)
         masked = permute_and_mask(share, order, session.prg(n1, _SHUFFLE_01, "mask"), negative=False)
@@ -59,7 +59,7 @@ def match_as_n0(
         received = np.empty((n, WORDS), dtype=np.uint64)
         channels[n1].recv_into(received)
         half = _finish(session, channels, n2, 0, received, reveal, progress)
-        _verify_transcripts(channels, (n1, n2))
+        verify_transcripts(channels, (n1, n2))
         return half
 
 
@@ -70,7 +70,7 @@ def match_as_n1(
     n0, _, n2 = nodes
     with channels.abort_on_error():
         n = _check(share)
-        _agree(channels, (n0, n2), plan)
+        agree(channels, (n0, n2), plan)
         progress("shuffle", 0, n)
         for peer, operation in ((n0, _SHUFFLE_01), (n2, _SHUFFLE_12)):
             order = permutation(session.prg(peer, operation, "permutation"), n)
@@ -78,7 +78,7 @@ def match_as_n1(
         channels[n0].send(share)
         progress("shuffle", n, n)
         del share, order
-        _verify_transcripts(channels, (n0, n2))
+        verify_transcripts(channels, (n0, n2))
 
 
 def match_as_n2(
@@ -93,7 +93,7 @@ def match_as_n2(
     """N2's part. n: the number of rows."""
     n0, n1, _ = nodes
     with channels.abort_on_error():
-        _agree(channels, (n0, n1), plan)
+        agree(channels, (n0, n1), plan)
         progress("shuffle", 0, n)
         order = permutation(session.prg(n1, _SHUFFLE_12, "permutation"), n)
         received = np.empty((n, WORDS), dtype=np.uint64)
@@ -101,7 +101,7 @@ def match_as_n2(
         share = permute_and_mask(received, order, session.prg(n1, _SHUFFLE_12, "mask"), negative=False)
         del order, received
         half = _finish(session, channels, n0, 2, share, reveal, progress)
-        _verify_transcripts(channels, (n0, n1))
+        verify_transcripts(channels, (n0, n1))
         return half
 
 
@@ -157,7 +157,7 @@ def _agree_on_join(session: Session, channels: ChannelSet, peer: str, found: Joi
     return digest
 
 
-def _agree(channels: ChannelSet, peers: tuple[str, str], plan: bytes) -> None:
+def agree(channels: ChannelSet, peers: tuple[str, str], plan: bytes) -> None:
     theirs = np.empty(32, dtype=np.uint8)
     for peer in peers:
         channels[peer].exchange(plan, theirs)
@@ -165,7 +165,7 @@ def _agree(channels: ChannelSet, peers: tuple[str, str], plan: bytes) -> None:
             raise PlanMismatch(peer, "entered this session with other sizes or options")
 
 
-def _verify_transcripts(channels: ChannelSet, peers: tuple[str, str]) -> None:
+def verify_transcripts(channels: ChannelSet, peers: tuple[str, str]) -> None:
     for peer in peers:
         channels[peer].verify_transcript()
 

@@ -65,5 +65,11 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _sources() -> str:
-    files = sorted(path for place in hefu.engine.__path__ for path in Path(place).glob("*.py"))
-    return "\n".join(f"{path.name} {path.stat().st_mtime_ns} {path.stat().st_size}" for path in files)
+    files = [
+        (path.relative_to(place), path)
+        for place in hefu.engine.__path__
+        for path in Path(place).rglob("*.py")
+    ]
+    return "\n".join(
+        f"{name} {path.stat().st_mtime_ns} {path.stat().st_size}" for name, path in sorted(files)
+    )

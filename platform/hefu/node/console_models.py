@@ -262,6 +262,7 @@ class ReconciliationDraft(Shape):
     window_days: int = Field(default=0, ge=0, le=7)
     max_rejected_ppm: int = Field(default=0, ge=0, le=1_000_000)
     reveal_difference: bool = True
+    design: Literal["F", "S"] = "F"
     max_uses: int = Field(default=400, ge=1)
     max_rows: int = Field(default=10_000_000, ge=1)
     valid_from: datetime

@@ -129,6 +129,7 @@ def parameters_of(
             columns=columns,
             max_rejected_ppm=draft.max_rejected_ppm,
             reveal_difference=draft.reveal_difference,
+            design=draft.design,
         )
     except ValidationError as error:
         raise _of_validation("computation.steps.parameters", error) from error

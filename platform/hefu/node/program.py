@@ -87,13 +87,15 @@ class Program:
         channels.handshake(session.session_id, task["job"], contract, self.me)
         with channels.abort_on_error():
             own_seed, own_masked = self._share(channels)
-            reveal = bool(task["reveal_difference"])
+            options: dict[str, Any] = {
+                "design": task["design"],
+                "reveal_difference": bool(task["reveal_difference"]),
+                "progress": self.progress,
+            }
             half = None
             if self.me == self.nodes.n0:
                 seeds = [(b, self._receive_seed(channels, b)) for b in self.batches]
-                half = run_n0(
-                    session, channels, self.nodes, seeds, reveal_difference=reveal, progress=self.progress
-                )
+                half = run_n0(session, channels, self.nodes, seeds, **options)
             elif self.me == self.nodes.n1:
                 masked = [
                     (
@@ -105,18 +107,9 @@ class Program:
                     for b in self.batches
                 ]
                 del own_masked
-                run_n1(
-                    session, channels, self.nodes, masked, reveal_difference=reveal, progress=self.progress
-                )
+                run_n1(session, channels, self.nodes, masked, **options)
             elif self.me == self.nodes.n2:
-                half = run_n2(
-                    session,
-                    channels,
-                    self.nodes,
-                    self.batches,
-                    reveal_difference=reveal,
-                    progress=self.progress,
-                )
+                half = run_n2(session, channels, self.nodes, self.batches, **options)
             del own_seed
             if half is not None:
                 self._seal_half(half.to_bytes())
@@ -270,7 +263,8 @@ class Program:
                 opened = json.loads(self._open_from(receiver, "institution-keys", base64.b64decode(encoded)))
                 keys |= {int(i): base64.b64decode(k) for i, k in opened.items()}
         self.progress("share", 0, 1)
-        seed, masked = share_rows(rows, keys)
+        sorted_for = len(self.batches) if self.task["design"] == "S" else None
+        seed, masked = share_rows(rows, keys, sorted_for=sorted_for)
         salt = hashlib.sha256(
             b"hefu input salt" + self.identity.sign(seed + self.task["job"].encode())
         ).digest()

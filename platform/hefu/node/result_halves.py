@@ -6,9 +6,10 @@ from pathlib import Path
 
 from sqlmodel import Session
 
-from hefu.components.reconcile import Batch
+from hefu.components.reconcile import Batch, read_half
 from hefu.domain.contract import Contract
 from hefu.engine.halves import Half
+from hefu.engine.sorted_halves import SortedHalf
 from hefu.keys.public import load_public_ed25519
 from hefu.keys.sealing import SealHeader, open_sealed
 from hefu.node.context import NodeContext
@@ -35,7 +36,9 @@ def read_batches(session: Session, row: ResultRow) -> list[Batch]:
     return [Batch(b["owner"], b["side"], int(b["batch"]), int(b["rows"])) for b in announced]
 
 
-def open_halves(ctx: NodeContext, session: Session, row: ResultRow) -> tuple[Half, Half]:
+def open_halves(
+    ctx: NodeContext, session: Session, row: ResultRow
+) -> tuple[Half | SortedHalf, Half | SortedHalf]:
     """N0's and N2's half.
 
     raises  Refusal: not_found · halves_missing (409) · SealInvalid, HalfInvalid, OSError
@@ -72,7 +75,7 @@ def open_halves(ctx: NodeContext, session: Session, row: ResultRow) -> tuple[Hal
             recipient_key=ctx.keys.sealing,
             sender_key=load_public_ed25519(contract.party(node).identity_key),
         )
-        opened.append(Half.from_bytes(payload))
+        opened.append(read_half(payload))
     return opened[0], opened[1]
 
 

@@ -307,6 +307,7 @@ class Attempts:
             "receivers": list(contract.recipients()),
             "batches": batches,
             "reveal_difference": parameters.reveal_difference,
+            "design": parameters.design,
             "hellos": {org: base64.b64encode(h.to_bytes()).decode() for org, h in public.items()},
             "secret": base64.b64encode(attempt.secret.to_bytes()).decode(),
             "identity": _raw(ctx.keys.identity.private_bytes_raw()),

@@ -150,7 +150,7 @@ def _parameter(name: str) -> str:
 
 
 def _value(name: str, value: object) -> str:
-    kind = {"match_keys": "match_key", "compare": "compare"}.get(name, "yes_no")
+    kind = {"match_keys": "match_key", "compare": "compare", "design": "design"}.get(name, "yes_no")
     if isinstance(value, list | tuple):
         return ", ".join(_value(name, v) for v in value) or t("common.none")
     if isinstance(value, dict):

@@ -28,7 +28,7 @@ def blank() -> Form:
         "contract_id": f"T1-RECON-{today():%Y%m%d}", "title": "", "title_en": "", "purpose": "", "mandate_number": "",
         "institutions": [], "banks": [], "regulator": None, "auditor": None, "compute_parties": [],
         "owners": None, "data_sets": {}, "match_keys": ["serial"], "compare": "each", "window_days": 0, "rejected_percent": 0.0,
-        "reveal_difference": True, "max_uses": 400, "max_rows": 10_000_000, "first_day": days_back(7),
+        "reveal_difference": True, "design": "F", "max_uses": 400, "max_rows": 10_000_000, "first_day": days_back(7),
         "valid_from": today(), "valid_until": today() + timedelta(days=365), "start_at": time(2, 30), "run_days": "every_day",
         "cutoff_hours": 10, "window_minutes": 120, "retention_days": 1825, "reviewers": [], "signing_days": 7,
     }  # fmt: skip
@@ -46,7 +46,7 @@ def to_draft(form: Form) -> dict[str, Any]:
     """The form as the node's draft wants it."""
     same = (
         "contract_id", "title", "title_en", "purpose", "institutions", "banks", "regulator", "auditor", "compute_parties", "match_keys",
-        "compare", "window_days", "reveal_difference", "max_uses", "max_rows", "run_days", "window_minutes", "retention_days", "reviewers",
+        "compare", "window_days", "reveal_difference", "design", "max_uses", "max_rows", "run_days", "window_minutes", "retention_days", "reviewers",
         "signing_days",
     )  # fmt: skip
     at: time = form["start_at"]
@@ -235,6 +235,14 @@ def computation(form: Form) -> None:
     )
     form["reveal_difference"] = right.toggle(
         t("new.reveal_difference"), form["reveal_difference"], help=t("new.reveal_help")
+    )
+    designs = ["F", "S"]
+    form["design"] = right.radio(
+        t("new.design"),
+        designs,
+        index=designs.index(form["design"]),
+        format_func=lambda d: named("design", d),
+        captions=[t("new.design_f_text"), t("new.design_s_text")],
     )
 
 

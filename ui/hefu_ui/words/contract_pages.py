@@ -96,6 +96,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "parameter.window_days": ("在途窗口（天）", "Window for items in transit (days)"),
     "parameter.max_rejected_ppm": ("允许拒收比例（百万分比）", "Rejected share allowed (ppm)"),
     "parameter.reveal_difference": ("披露差额", "Difference revealed"),
+    "parameter.design": ("计算方案", "Design"),
     "parameter.institutions": ("从业机构", "Institutions"),
     "parameter.banks": ("商业银行", "Banks"),
     "parameter.type_codes": ("业务类型映射", "Type codes"),
@@ -211,6 +212,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "new.rejected_help": ("超过此比例时任务不继续", "Above it the job does not go on"),
     "new.reveal_difference": ("向监管方披露差额", "Reveal differences to the regulator"),
     "new.reveal_help": ("关闭后只给出状态，不给出金额差", "When off, only the status is given"),
+    "new.design": ("计算方案", "Design"),
+    "new.design_f_text": (
+        "两个计算方能看到打乱后的哪些行相互对应，看不到内容；最快",
+        "two compute parties see which shuffled rows meet, never what is in them; fastest",
+    ),
+    "new.design_s_text": (
+        "计算方只知道行数；计算量约五倍，通信量约十五倍",
+        "compute parties learn the number of rows only; about five times the work, fifteen times the traffic",
+    ),
     "new.uses_help": (
         "每个业务日一次；同一输入的重试不计",
         "One per business date; retries with equal input are free",

@@ -160,6 +160,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "match_key.type": ("业务类型", "Type"),
     "match_key.party": ("证件号/机构代码", "Party id"),
     "match_key.date": ("日期", "Date"),
+    "design.F": ("F：密钥令牌", "F: keyed tokens"),
+    "design.S": ("S：全程密文排序（高保障）", "S: sorted on shares (high assurance)"),
     "compare.each": ("逐笔比较", "Row by row"),
     "compare.sum": ("按键汇总比较", "Sum per key"),
     "authorisation.standing": ("长期授权", "Standing"),

@@ -69,27 +69,33 @@ def share_from_outside(
 ) -> Arithmetic:
     """Shares of what an outside owner split: `part` is the seed at P_seed_at, the masked words at the next, None at the third.
 
-    x_{s+1} = PRG(k_{s+1}), x_s = PRG(seed) - mask (sent on to the third), x_{s+2} = masked + mask - x_{s+1} (to the third).
+    raises  InputInvalid when the part has another form
+    """
+    if (party.index - seed_at) % 3 == 0:
+        if not isinstance(part, bytes):
+            raise InputInvalid("the first of the two parts of an input is a seed")
+        return share_from_two(party, _seeded(part, shape), shape, seed_at)
+    if isinstance(part, bytes):
+        raise InputInvalid(f"the second of the two parts of an input is an array of words of shape {shape}")
+    return share_from_two(party, part, shape, seed_at)
+
+
+def share_from_two(party: Party, part: Words | None, shape: Shape, first_at: int = 0) -> Arithmetic:
+    """Shares of what two parties hold additively: `part` at P_s (s = first_at) and at the next, None at the third.
+
+    x_{s+1} = PRG(k_{s+1}), x_s = part - mask (sent on to the third), x_{s+2} = part' + mask - x_{s+1} (to the third).
     raises  InputInvalid when the part has another form
     """
     op = party.begin("share from outside")
-    s, me = seed_at, (party.index - seed_at) % 3
+    s, me = first_at, (party.index - first_at) % 3
     if me == 2:
         first, second = np.empty(shape, dtype=np.uint64), np.empty(shape, dtype=np.uint64)
         party.receive(s, second.reshape(-1))
         party.receive(s + 1, first.reshape(-1))
         return Arithmetic(first, second)
-    kept = np.empty(shape, dtype=np.uint64)
-    if me == 0:
-        if not isinstance(part, bytes):
-            raise InputInvalid("the first of the two parts of an input is a seed")
-        rest = _seeded(part, shape)
-    else:
-        if not isinstance(part, np.ndarray) or part.shape != shape or part.dtype != np.uint64:
-            raise InputInvalid(
-                f"the second of the two parts of an input is an array of words of shape {shape}"
-            )
-        rest = part.copy()
+    if part is None or part.shape != shape or part.dtype != np.uint64:
+        raise InputInvalid(f"a part of an input is an array of words of shape {shape}")
+    kept, rest = np.empty(shape, dtype=np.uint64), part.copy()
     row, own = rest.reshape(-1), kept.reshape(-1)
     for start, (mask, fresh) in chunks(row.size, op.stream(s + 1, "mask"), op.stream(s + 1, "share")):
         span = slice(start, start + len(mask))
