@@ -2,14 +2,15 @@
 
 Who learns what: nobody anything beyond the shape, which all three know beforehand.
   a party     8 bytes an element (x_j from k_j, the rest to P_{j+1}, third component zero), one round
-  an outsider hands a seed to P_s and x - PRG(seed) to P_{s+1}; these two re-share: 16 bytes an element, one round
+  an outsider hands a seed to P_s and x - PRG(seed) to P_{s+1}; the seed goes on to the third party, and so do the masked
+              words under a fresh mask: 8 bytes an element and 32, one round
 """
 
 import numpy as np
 
 from hefu.engine.errors import InputInvalid
 from hefu.engine.prg import KEY_BYTES, Prg
-from hefu.engine.rss.party import Operation, Party, Words, chunks
+from hefu.engine.rss.party import Operation, Party, Words
 from hefu.engine.rss.shares import Arithmetic, Bits, Shape, flat, words_for
 from hefu.engine.session import derive_key
 
@@ -69,38 +70,30 @@ def share_from_outside(
 ) -> Arithmetic:
     """Shares of what an outside owner split: `part` is the seed at P_seed_at, the masked words at the next, None at the third.
 
-    x_{s+1} = PRG(k_{s+1}), x_s = PRG(seed) - mask (sent on to the third), x_{s+2} = masked + mask - x_{s+1} (to the third).
+    x_s = PRG(seed), the seed passed on from P_s to the third; x_{s+1} = PRG(k_{s+1}); x_{s+2} = masked - x_{s+1}, sent from
+    P_{s+1} to the third.
     raises  InputInvalid when the part has another form
     """
     op = party.begin("share from outside")
     s, me = seed_at, (party.index - seed_at) % 3
     if me == 2:
-        first, second = np.empty(shape, dtype=np.uint64), np.empty(shape, dtype=np.uint64)
-        party.receive(s, second.reshape(-1))
+        seed, first = np.empty(SEED_BYTES, dtype=np.uint8), np.empty(shape, dtype=np.uint64)
+        party.channel(s).recv_into(seed)
         party.receive(s + 1, first.reshape(-1))
-        return Arithmetic(first, second)
-    kept = np.empty(shape, dtype=np.uint64)
+        return Arithmetic(first, _seeded(seed.tobytes(), shape))
+    fresh = np.empty(shape, dtype=np.uint64)
+    op.stream(s + 1, "share").fill(fresh.reshape(-1))
     if me == 0:
         if not isinstance(part, bytes):
             raise InputInvalid("the first of the two parts of an input is a seed")
-        rest = _seeded(part, shape)
-    else:
-        if not isinstance(part, np.ndarray) or part.shape != shape or part.dtype != np.uint64:
-            raise InputInvalid(
-                f"the second of the two parts of an input is an array of words of shape {shape}"
-            )
-        rest = part.copy()
-    row, own = rest.reshape(-1), kept.reshape(-1)
-    for start, (mask, fresh) in chunks(row.size, op.stream(s + 1, "mask"), op.stream(s + 1, "share")):
-        span = slice(start, start + len(mask))
-        own[span] = fresh
-        if me == 0:
-            row[span] -= mask
-        else:
-            row[span] += mask
-            row[span] -= fresh
+        seeded = _seeded(part, shape)
+        party.channel(s + 2).send(part)
+        return Arithmetic(seeded, fresh)
+    if not isinstance(part, np.ndarray) or part.shape != shape or part.dtype != np.uint64:
+        raise InputInvalid(f"the second of the two parts of an input is an array of words of shape {shape}")
+    rest = np.asarray(part - fresh)
     party.send(s + 2, flat(rest))
-    return Arithmetic(rest, kept) if me == 0 else Arithmetic(kept, rest)
+    return Arithmetic(fresh, rest)
 
 
 def _seeded(seed: bytes, shape: Shape) -> Words:
