@@ -38,7 +38,34 @@ def receive(
 ) -> NDArray[np.bool_]:
     """R's part; `items` are distinct. Answers which of them S has too: (n_R,) bool."""
     hashes = SharedHashes(session, channel.peer, operation)
-    filler = session.private_prg(operation, "psi okvs filler")
+    values = evaluate_receiver(session, channel, hashes, items, vole, operation=operation)
+    width = value_bytes(len(items), sender_items)
+    cut(values, width)
+    return find(channel, sender_items, width, Table(values))
+
+
+def send(
+    session: Session, channel: Channel, items: Items, receiver_items: int, vole: VoleSender, *, operation: int
+) -> None:
+    """S's part; `items` are distinct."""
+    hashes = SharedHashes(session, channel.peer, operation)
+    order = permutation(session.private_prg(operation, "psi order"), len(items))
+    values = evaluate_sender(channel, hashes, items, receiver_items, vole, order)
+    width = value_bytes(receiver_items, len(items))
+    tell(channel, np.ascontiguousarray(values.view(np.uint8).reshape(-1, VALUE_BYTES)[:, :width]))
+
+
+def evaluate_receiver(
+    session: Session,
+    channel: Channel,
+    hashes: SharedHashes,
+    items: Items,
+    vole: VoleReceiver,
+    *,
+    operation: int,
+) -> NDArray[np.uint64]:
+    """R's values of the oblivious PRF: (n_R, 2), in the order of the items."""
+    filler = session.private_prg(operation, f"{hashes.purpose} okvs filler")
     shape = plan(len(items))
     binned = hashes.binned(items, shape)
     values = np.empty_like(items)
@@ -51,17 +78,18 @@ def receive(
         np.bitwise_xor(a, p, out=message[1:])
         channel.send(message)
         values[binned.rows(number)] = hashes.output(decode(c, rows))
-    width = value_bytes(len(items), sender_items)
-    cut(values, width)
-    return find(channel, sender_items, width, Table(values))
+    return values
 
 
-def send(
-    session: Session, channel: Channel, items: Items, receiver_items: int, vole: VoleSender, *, operation: int
-) -> None:
-    """S's part; `items` are distinct."""
-    hashes = SharedHashes(session, channel.peer, operation)
-    order = permutation(session.private_prg(operation, "psi order"), len(items))
+def evaluate_sender(
+    channel: Channel,
+    hashes: SharedHashes,
+    items: Items,
+    receiver_items: int,
+    vole: VoleSender,
+    order: NDArray[np.uint32] | None = None,
+) -> NDArray[np.uint64]:
+    """S's values of the same function: (n_S, 2). In the order of the items, or shuffled by `order`, a secret permutation."""
     shape = plan(receiver_items)
     binned = hashes.binned(items, shape)
     values = np.empty_like(items)
@@ -74,6 +102,8 @@ def send(
         rows = hashes.rows(received_attempt(channel, message[0])).rows(keys, shape.sparse)
         f = decode(k, rows)
         add_scaled(f, hashes.item(keys), vole.delta)
-        values[order[binned.starts[number] : binned.starts[number + 1]]] = hashes.output(f, out=f)
-    width = value_bytes(receiver_items, len(items))
-    tell(channel, np.ascontiguousarray(values.view(np.uint8).reshape(-1, VALUE_BYTES)[:, :width]))
+        where = binned.rows(number)
+        if order is not None:
+            where = order[binned.starts[number] : binned.starts[number + 1]]
+        values[where] = hashes.output(f, out=f)
+    return values
