@@ -26,7 +26,7 @@ from hefu.engine.permutation import permutation
 from hefu.engine.psi.items import Items
 from hefu.engine.psi.lookup import Table
 from hefu.engine.psi.okvs import decode
-from hefu.engine.psi.okvs_bins import plan
+from hefu.engine.psi.okvs_bins import plan, scatter
 from hefu.engine.psi.okvs_shared import SharedHashes, encode_bin, received_attempt
 from hefu.engine.psi.values import VALUE_BYTES, cut, find, tell, value_bytes
 from hefu.engine.psi.vole import VoleReceiver, VoleSender
@@ -77,7 +77,7 @@ def evaluate_receiver(
         message[0] = attempt
         np.bitwise_xor(a, p, out=message[1:])
         channel.send(message)
-        values[binned.rows(number)] = hashes.output(decode(c, rows))
+        scatter(hashes.output(decode(c, rows)), binned.rows(number), values)
     return values
 
 
@@ -105,5 +105,5 @@ def evaluate_sender(
         where = binned.rows(number)
         if order is not None:
             where = order[binned.starts[number] : binned.starts[number + 1]]
-        values[where] = hashes.output(f, out=f)
+        scatter(hashes.output(f, out=f), where, values)
     return values
