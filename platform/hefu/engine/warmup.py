@@ -4,7 +4,9 @@ Compiled code goes to numba's cache: beside the sources, or under NUMBA_CACHE_DI
 one kind of CPU and one numba.
 """
 
+import importlib
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -16,9 +18,22 @@ from hefu.engine.shuffle import permute_and_mask
 from hefu.engine.tokens import tokens
 
 
-def warm() -> float:
-    """Run each kernel on a few rows, with exactly the types that protocols use; returns the seconds it took."""
+PARTS = ("reconcile", *sorted(path.parent.name for path in Path(__file__).parent.glob("*/warm.py")))
+"""The engine's parts that have kernels: what `reconcile` needs, and each folder with a `warm` of its own."""
+
+
+def warm(parts: tuple[str, ...] = PARTS) -> float:
+    """Run each kernel of these parts on a few rows, with exactly the types that protocols use; returns the seconds it took."""
     started = time.perf_counter()
+    for part in parts:
+        if part == "reconcile":
+            _warm_reconcile()
+        else:
+            importlib.import_module(f"hefu.engine.{part}.warm").warm()
+    return time.perf_counter() - started
+
+
+def _warm_reconcile() -> None:
     n = 4
     share = np.zeros((n, 4), dtype=np.uint64)
     offsets = np.arange(n + 1, dtype=np.int64)
@@ -37,4 +52,3 @@ def warm() -> float:
         permute_and_mask(share, order, prg, negative=negative)
     found = join(np.ascontiguousarray(share[:, :2]))
     messages(bytes(32), share[:, 2][found.single])
-    return time.perf_counter() - started

@@ -13,7 +13,7 @@ from hefu.engine.prg import Prg
 from hefu.engine.psi import vole_code, vole_ggm, vole_silent
 from hefu.engine.psi.vole_code import EXPANDER_WEIGHT, TAPS, Code
 from hefu.engine.psi.vole_silent import DIRECT_ENTRIES, NOISE_WEIGHT, SilentReceiver, SilentSender, shape
-from hefu.engine.psi.vole_small import SmallReceiver, SmallSender, transposed
+from hefu.engine.psi.vole_small import SmallReceiver, SmallSender
 from hefu.engine.session import Session
 from numpy.typing import NDArray
 
@@ -69,7 +69,7 @@ def test_the_small_correlation(run_parties: Run, bits: int, elements: int) -> No
     assert np.array_equal(w, v ^ scaled(u, delta))
     assert u.shape == (elements, 2)
     assert choices.shape == (bits,)
-    words = 2 * -(-bits // 128) + 2 * elements
+    words = 8 * -(-bits // 512) + 2 * elements
     assert ran.sizes("s") == [("r", 32), ("r", 4096), ("r", 31 * 8 * words)]
     assert ran.sizes("r") == [("s", 128 * 64)]
 
@@ -87,13 +87,6 @@ def test_random_choices_elements_and_deltas(run_parties: Run) -> None:
     expected = len(values) / 256
     assert abs(((counts - expected) ** 2 / expected).sum() - 255) < 5 * (2 * 255) ** 0.5
     assert len({w.tobytes() for w in words[3::4]}) == 6
-
-
-def test_columns_become_rows() -> None:
-    columns = blocks(1, 128, 1).reshape(128, 2)
-    rows = transposed(columns, 70)
-    for i, k in ((0, 0), (69, 127), (64, 63), (3, 64)):
-        assert (int(rows[i, k // 64]) >> (k % 64)) & 1 == (int(columns[k, i // 64]) >> (i % 64)) & 1
 
 
 def silent(count: int, takes: list[int]) -> dict[str, Any]:
@@ -259,7 +252,7 @@ def without_w(real: Any) -> Any:
 def test_messages_are_even_and_of_fixed_size(run_parties: Run) -> None:
     views = [run_parties(silent(1500, [1500]), seed=seed) for seed in range(3)]
     s = shape(1500)
-    words = 2 * -(-s.trees * s.depth // 128) + 2 * s.trees
+    words = 8 * -(-s.trees * s.depth // 512) + 2 * s.trees
     for ran in views:
         assert ran.sizes("r") == [("s", 8192), ("s", 16 * (2 * s.depth + 1) * s.trees)]
         assert ran.sizes("s") == [("r", 32), ("r", 4096), ("r", 31 * 8 * words)]

@@ -2,11 +2,13 @@
 
 Every element has one encoding, and every string that isn't an encoding is refused: no cofactor, no small subgroups, no
 second form of a point. The identity is refused as well, because no honest party ever sends it. Multiplication does not
-depend on the scalar in time; this is libsodium's code, through rbcl.
+depend on the scalar in time. The code is libsodium's, through rbcl; many points under one scalar go eight at a time where
+the CPU can (`fast`), to the same bytes.
 Source: RFC 9496 (encodings, 4.3.4 the map from 64 uniform bytes to a point).
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import rbcl  # type: ignore[import-untyped]  # it ships no types
@@ -20,6 +22,8 @@ Bytes2D = NDArray[np.uint8]
 POINT_BYTES = 32
 SCALAR_BYTES = 32
 UNIFORM_BYTES = 64
+FAST_POINTS = 1024
+"""Fewer points at once go by libsodium: loading the compiled code would cost more than it saves."""
 
 
 def random_scalars(prg: Prg, count: int) -> Bytes2D:
@@ -44,13 +48,25 @@ def points_from_uniform(uniform: Bytes2D) -> Bytes2D:
     return _map(rbcl.crypto_core_ristretto255_from_hash, _shaped(uniform, UNIFORM_BYTES))
 
 
+@cache
+def fast() -> bool:
+    """Whether this CPU multiplies eight points at a time (x86-64 with AVX-512 IFMA)."""
+    from hefu.engine.group import ifma
+
+    return ifma.available()
+
+
 def multiply_uniform(scalar: bytes, uniform: Bytes2D) -> Bytes2D:
     """One scalar times the points of (n, 64) uniform bytes: `multiply(scalar, points_from_uniform(uniform))`."""
+    if len(uniform) >= FAST_POINTS and fast():
+        return _eight_at_a_time(scalar, _shaped(uniform, UNIFORM_BYTES))
     return multiply(scalar, points_from_uniform(uniform))
 
 
 def multiply(scalar: bytes, points: Bytes2D) -> Bytes2D:
     """One scalar times each of (n, 32) points; raises InputInvalid for a string that is no point, or the identity."""
+    if len(points) >= FAST_POINTS and fast():
+        return _eight_at_a_time(scalar, _shaped(points, POINT_BYTES))
     return _points(lambda point: rbcl.crypto_scalarmult_ristretto255(scalar, point), points)
 
 
@@ -87,6 +103,15 @@ def _shaped(rows: Bytes2D, width: int) -> Bytes2D:
     if rows.ndim != 2 or rows.shape[1] != width or rows.dtype != np.uint8:
         raise InputInvalid(f"rows of {width} bytes are needed")
     return rows
+
+
+def _eight_at_a_time(scalar: bytes, rows: Bytes2D) -> Bytes2D:
+    from hefu.engine.group import ristretto_lanes
+
+    out, bad = ristretto_lanes.multiply(scalar, rows)
+    if bad >= 0:
+        raise InputInvalid(f"row {bad} is no point of ristretto255 other than the identity")
+    return out
 
 
 def _map(function: Callable[[bytes], bytes], rows: Bytes2D) -> Bytes2D:

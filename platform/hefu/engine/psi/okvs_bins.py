@@ -63,6 +63,25 @@ def _by_bin(bin_of: NDArray[np.uint32], places: NDArray[np.int64], order: NDArra
         places[bin_of[i]] = place + 1
 
 
+@kernel
+def _gather(keys: NDArray[np.uint64], rows: NDArray[np.uint32], out: NDArray[np.uint64]) -> None:
+    for i in range(len(rows)):
+        out[i, 0] = keys[rows[i], 0]
+        out[i, 1] = keys[rows[i], 1]
+
+
+@kernel
+def _scatter(values: NDArray[np.uint64], rows: NDArray[np.uint32], out: NDArray[np.uint64]) -> None:
+    for i in range(len(rows)):
+        out[rows[i], 0] = values[i, 0]
+        out[rows[i], 1] = values[i, 1]
+
+
+def scatter(values: NDArray[np.uint64], rows: NDArray[np.uint32], out: NDArray[np.uint64]) -> None:
+    """out[rows[i]] = values[i]; rows are those of a bin, or a part of a permutation of all."""
+    _scatter(values, rows, out)
+
+
 class Binned:
     """(n, 2) keys, bin by bin; the array is kept, not copied.
 
@@ -92,4 +111,7 @@ class Binned:
 
     def keys(self, number: int) -> NDArray[np.uint64]:
         """The keys of a bin."""
-        return self._keys[self.rows(number)]
+        rows = self.rows(number)
+        out = np.empty((len(rows), 2), dtype=np.uint64)
+        _gather(self._keys, rows, out)
+        return out

@@ -25,11 +25,12 @@ class SharedHashes:
     output  H: what is compared
     """
 
-    def __init__(self, session: Session, peer: str, operation: int) -> None:
-        self._rows = [session.key(peer, operation, f"psi rows {t}", 32) for t in range(ATTEMPTS)]
-        self._bins = session.key(peer, operation, "psi bins", KEY_BYTES)
-        self.item = BlockHash(session.key(peer, operation, "psi item hash", KEY_BYTES))
-        self.output = BlockHash(session.key(peer, operation, "psi output hash", KEY_BYTES))
+    def __init__(self, session: Session, peer: str, operation: int, purpose: str = "psi") -> None:
+        self.purpose = purpose
+        self._rows = [session.key(peer, operation, f"{purpose} rows {t}", 32) for t in range(ATTEMPTS)]
+        self._bins = session.key(peer, operation, f"{purpose} bins", KEY_BYTES)
+        self.item = BlockHash(session.key(peer, operation, f"{purpose} item hash", KEY_BYTES))
+        self.output = BlockHash(session.key(peer, operation, f"{purpose} output hash", KEY_BYTES))
 
     def rows(self, attempt: int) -> RowHash:
         """The row hash of an attempt."""

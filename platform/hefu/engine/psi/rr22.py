@@ -26,7 +26,7 @@ from hefu.engine.permutation import permutation
 from hefu.engine.psi.items import Items
 from hefu.engine.psi.lookup import Table
 from hefu.engine.psi.okvs import decode
-from hefu.engine.psi.okvs_bins import plan
+from hefu.engine.psi.okvs_bins import plan, scatter
 from hefu.engine.psi.okvs_shared import SharedHashes, encode_bin, received_attempt
 from hefu.engine.psi.values import VALUE_BYTES, cut, find, tell, value_bytes
 from hefu.engine.psi.vole import VoleReceiver, VoleSender
@@ -38,19 +38,7 @@ def receive(
 ) -> NDArray[np.bool_]:
     """R's part; `items` are distinct. Answers which of them S has too: (n_R,) bool."""
     hashes = SharedHashes(session, channel.peer, operation)
-    filler = session.private_prg(operation, "psi okvs filler")
-    shape = plan(len(items))
-    binned = hashes.binned(items, shape)
-    values = np.empty_like(items)
-    message = np.empty((shape.columns + 1, 2), dtype=np.uint64)
-    for number in range(shape.bins):
-        keys = binned.keys(number)
-        a, c = vole.take(shape.columns)
-        attempt, rows, p = encode_bin(hashes, keys, hashes.item(keys), shape, filler)
-        message[0] = attempt
-        np.bitwise_xor(a, p, out=message[1:])
-        channel.send(message)
-        values[binned.rows(number)] = hashes.output(decode(c, rows))
+    values = evaluate_receiver(session, channel, hashes, items, vole, operation=operation)
     width = value_bytes(len(items), sender_items)
     cut(values, width)
     return find(channel, sender_items, width, Table(values))
@@ -62,6 +50,46 @@ def send(
     """S's part; `items` are distinct."""
     hashes = SharedHashes(session, channel.peer, operation)
     order = permutation(session.private_prg(operation, "psi order"), len(items))
+    values = evaluate_sender(channel, hashes, items, receiver_items, vole, order)
+    width = value_bytes(receiver_items, len(items))
+    tell(channel, np.ascontiguousarray(values.view(np.uint8).reshape(-1, VALUE_BYTES)[:, :width]))
+
+
+def evaluate_receiver(
+    session: Session,
+    channel: Channel,
+    hashes: SharedHashes,
+    items: Items,
+    vole: VoleReceiver,
+    *,
+    operation: int,
+) -> NDArray[np.uint64]:
+    """R's values of the oblivious PRF: (n_R, 2), in the order of the items."""
+    filler = session.private_prg(operation, f"{hashes.purpose} okvs filler")
+    shape = plan(len(items))
+    binned = hashes.binned(items, shape)
+    values = np.empty_like(items)
+    message = np.empty((shape.columns + 1, 2), dtype=np.uint64)
+    for number in range(shape.bins):
+        keys = binned.keys(number)
+        a, c = vole.take(shape.columns)
+        attempt, rows, p = encode_bin(hashes, keys, hashes.item(keys), shape, filler)
+        message[0] = attempt
+        np.bitwise_xor(a, p, out=message[1:])
+        channel.send(message)
+        scatter(hashes.output(decode(c, rows)), binned.rows(number), values)
+    return values
+
+
+def evaluate_sender(
+    channel: Channel,
+    hashes: SharedHashes,
+    items: Items,
+    receiver_items: int,
+    vole: VoleSender,
+    order: NDArray[np.uint32] | None = None,
+) -> NDArray[np.uint64]:
+    """S's values of the same function: (n_S, 2). In the order of the items, or shuffled by `order`, a secret permutation."""
     shape = plan(receiver_items)
     binned = hashes.binned(items, shape)
     values = np.empty_like(items)
@@ -74,6 +102,8 @@ def send(
         rows = hashes.rows(received_attempt(channel, message[0])).rows(keys, shape.sparse)
         f = decode(k, rows)
         add_scaled(f, hashes.item(keys), vole.delta)
-        values[order[binned.starts[number] : binned.starts[number + 1]]] = hashes.output(f, out=f)
-    width = value_bytes(receiver_items, len(items))
-    tell(channel, np.ascontiguousarray(values.view(np.uint8).reshape(-1, VALUE_BYTES)[:, :width]))
+        where = binned.rows(number)
+        if order is not None:
+            where = order[binned.starts[number] : binned.starts[number + 1]]
+        scatter(hashes.output(f, out=f), where, values)
+    return values

@@ -55,22 +55,26 @@ def _convolute(y: NDArray[np.uint64], start: int, coefficients: NDArray[np.uint6
 def _expand(y: NDArray[np.uint64], words: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     """out[i] = sum of EXPANDER_WEIGHT entries of y that words[i] names."""
     n = np.uint64(len(y))
-    width = y.shape[1]
     for i in range(len(out)):
-        for k in range(width):
-            out[i, k] = np.uint64(0)
+        s0, s1, s2, s3 = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
         for j in range(EXPANDER_WEIGHT):
             word = words[i, j >> 1]
             part = word >> _32 if j & 1 else word & _LOW
             place = (part * n) >> _32
-            for k in range(width):
-                out[i, k] ^= y[place, k]
+            s0 ^= y[place, 0]
+            s1 ^= y[place, 1]
+            if y.shape[1] == 4:
+                s2 ^= y[place, 2]
+                s3 ^= y[place, 3]
+        out[i, 0], out[i, 1] = s0, s1
+        if y.shape[1] == 4:
+            out[i, 2], out[i, 3] = s2, s3
 
 
 class Code:
     """One code. The noise is convoluted in place, then outputs are taken from left to right.
 
-    noise  (N, 2 w) uint64: w vectors side by side; overwritten
+    noise  (N, 2 w) uint64: w = 1 or 2 vectors side by side; overwritten
     """
 
     def __init__(self, seed: bytes, noise: NDArray[np.uint64]) -> None:

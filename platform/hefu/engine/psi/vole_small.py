@@ -21,6 +21,7 @@ from hefu.engine.channel import Channel
 from hefu.engine.field import add_scaled
 from hefu.engine.field.gf128 import Elements
 from hefu.engine.ot import base
+from hefu.engine.ot.bits import BLOCK_ROWS, transpose
 from hefu.engine.prg import Prg
 from hefu.engine.psi.vole_ggm import Sides, Words, grow, grow_punctured
 from hefu.engine.session import Session
@@ -32,25 +33,26 @@ LEAVES = 1 << DIGIT_BITS
 
 
 class SmallReceiver:
-    """Holds u and v. One call of `extend`, whose vectors are all there will be."""
+    """Holds u and v; each call of `extend` goes on where the last one stopped."""
 
     def __init__(self, session: Session, channel: Channel, operation: int) -> None:
         keys = base.send(session, channel, DELTA_BITS, operation=operation)
         roots = session.private_prg(operation, "vole roots").words(2 * DIGITS).reshape(-1, 2)
-        self._leaves, sums = grow(roots, DIGIT_BITS, Sides(session, channel.peer, operation, "digits"))
+        leaves, sums = grow(roots, DIGIT_BITS, Sides(session, channel.peer, operation, "digits"))
+        self._streams = [_Streams(leaves[:, digit]) for digit in range(DIGITS)]
         by_level = keys.reshape(DIGITS, DIGIT_BITS, 2, 2).transpose(1, 2, 0, 3)
         channel.send(np.ascontiguousarray(sums ^ by_level))
         self._channel = channel
 
     def extend(self, bits: int, elements: int) -> tuple[NDArray[np.uint8], Words, Elements, Elements]:
         """Choice bits (bits,), their v (bits, 2); u (elements, 2), its v (elements, 2)."""
-        words = 2 * -(-bits // 128)
+        words = BLOCK_ROWS // 64 * -(-bits // BLOCK_ROWS)
         columns = np.empty((DELTA_BITS, words), dtype=np.uint64)
         v = np.zeros((elements, 2), dtype=np.uint64)
         corrections = np.empty((DIGITS - 1, words + 2 * elements), dtype=np.uint64)
         u = np.empty(words + 2 * elements, dtype=np.uint64)
         for digit in range(DIGITS):
-            sums, total = _fold(_streams(self._leaves[:, digit], len(u)))
+            sums, total = _fold(self._streams[digit].next(len(u)))
             _weigh(digit, sums, words, columns, v)
             if digit:
                 np.bitwise_xor(total, u, out=corrections[digit - 1])
@@ -58,11 +60,11 @@ class SmallReceiver:
                 u[:] = total
         self._channel.send(corrections)
         choices = np.unpackbits(u[:words].view(np.uint8), bitorder="little")[:bits]
-        return choices, transposed(columns, bits), u[words:].reshape(-1, 2), v
+        return choices, _rows(columns, bits), u[words:].reshape(-1, 2), v
 
 
 class SmallSender:
-    """Holds Delta and w = v + Delta u. One call of `extend`.
+    """Holds Delta and w = v + Delta u; each call of `extend` goes on where the last one stopped.
 
     delta  (2,)
     """
@@ -78,34 +80,41 @@ class SmallSender:
         chosen = np.where(by_level[:, :, None] == 1, told[:, 1], told[:, 0])
         chosen = chosen ^ keys.reshape(DIGITS, DIGIT_BITS, 2).transpose(1, 0, 2)
         sides = Sides(session, channel.peer, operation, "digits")
-        self._leaves, self._digits = grow_punctured(np.ascontiguousarray(by_level), chosen, sides)
+        leaves, self._digits = grow_punctured(np.ascontiguousarray(by_level), chosen, sides)
+        by_distance = [np.arange(LEAVES) ^ value for value in self._digits.tolist()]
+        self._streams = [_Streams(leaves[numbers, digit]) for digit, numbers in enumerate(by_distance)]
         self._channel = channel
 
     def extend(self, bits: int, elements: int) -> tuple[Words, Elements]:
         """w of the bits (bits, 2), and of the elements (elements, 2)."""
-        words = 2 * -(-bits // 128)
+        words = BLOCK_ROWS // 64 * -(-bits // BLOCK_ROWS)
         columns = np.empty((DELTA_BITS, words), dtype=np.uint64)
         w = np.zeros((elements, 2), dtype=np.uint64)
         corrections = np.empty((DIGITS - 1, words + 2 * elements), dtype=np.uint64)
         self._channel.recv_into(corrections)
         for digit in range(DIGITS):
             value = int(self._digits[digit])
-            by_distance = self._leaves[np.arange(LEAVES) ^ value, digit]
-            sums, _ = _fold(_streams(by_distance, words + 2 * elements))
+            sums, _ = _fold(self._streams[digit].next(words + 2 * elements))
             if digit:
                 for bit in range(DIGIT_BITS):
                     if value >> bit & 1:
                         sums[bit] ^= corrections[digit - 1]
             _weigh(digit, sums, words, columns, w)
-        return transposed(columns, bits), w
+        return _rows(columns, bits), w
 
 
-def _streams(leaves: Words, words: int) -> Words:
-    """(16, words): each leaf's vector."""
-    out = np.empty((len(leaves), words), dtype=np.uint64)
-    for leaf, row in zip(leaves, out, strict=True):
-        Prg(leaf.tobytes()).fill(row)
-    return out
+class _Streams:
+    """The vectors of one digit's leaves, as far as they were asked for."""
+
+    def __init__(self, leaves: Words) -> None:
+        self._prgs = [Prg(leaf.tobytes()) for leaf in leaves]
+
+    def next(self, words: int) -> Words:
+        """(16, words): the next of each leaf's vector."""
+        out = np.empty((len(self._prgs), words), dtype=np.uint64)
+        for prg, row in zip(self._prgs, out, strict=True):
+            prg.fill(row)
+        return out
 
 
 def _fold(vectors: Words) -> tuple[Words, Words]:
@@ -127,8 +136,8 @@ def _weigh(digit: int, sums: Words, words: int, columns: Words, elements: Elemen
         add_scaled(elements, sums[bit, words:].reshape(-1, 2), power)
 
 
-def transposed(columns: Words, bits: int) -> Words:
+def _rows(columns: Words, bits: int) -> Words:
     """128 columns of bits as (bits, 2) words."""
-    rows = np.unpackbits(columns.view(np.uint8), axis=1, bitorder="little")[:, :bits]
-    packed = np.packbits(rows, axis=0, bitorder="little")
-    return np.ascontiguousarray(packed.T).view(np.uint64).reshape(-1, 2)
+    rows = np.empty((64 * columns.shape[1], 2), dtype=np.uint64)
+    transpose(columns, rows)
+    return rows[:bits]

@@ -2,14 +2,15 @@
 
 Who learns what: nobody anything beyond the shape, which all three know beforehand.
   a party     8 bytes an element (x_j from k_j, the rest to P_{j+1}, third component zero), one round
-  an outsider hands a seed to P_s and x - PRG(seed) to P_{s+1}; these two re-share: 16 bytes an element, one round
+  an outsider hands a seed to P_s and x - PRG(seed) to P_{s+1}; the seed goes on to the third party, and so do the masked
+              words under a fresh mask: 8 bytes an element and 32, one round
 """
 
 import numpy as np
 
 from hefu.engine.errors import InputInvalid
 from hefu.engine.prg import KEY_BYTES, Prg
-from hefu.engine.rss.party import Operation, Party, Words, chunks
+from hefu.engine.rss.party import Operation, Party, Words
 from hefu.engine.rss.shares import Arithmetic, Bits, Shape, flat, words_for
 from hefu.engine.session import derive_key
 
@@ -69,24 +70,40 @@ def share_from_outside(
 ) -> Arithmetic:
     """Shares of what an outside owner split: `part` is the seed at P_seed_at, the masked words at the next, None at the third.
 
-    raises  InputInvalid when the part has another form
-    """
-    if (party.index - seed_at) % 3 == 0:
-        if not isinstance(part, bytes):
-            raise InputInvalid("the first of the two parts of an input is a seed")
-        return share_from_two(party, _seeded(part, shape), shape, seed_at)
-    if isinstance(part, bytes):
-        raise InputInvalid(f"the second of the two parts of an input is an array of words of shape {shape}")
-    return share_from_two(party, part, shape, seed_at)
-
-
-def share_from_two(party: Party, part: Words | None, shape: Shape, first_at: int = 0) -> Arithmetic:
-    """Shares of what two parties hold additively: `part` at P_s (s = first_at) and at the next, None at the third.
-
-    x_{s+1} = PRG(k_{s+1}), x_s = part - mask (sent on to the third), x_{s+2} = part' + mask - x_{s+1} (to the third).
+    x_s = PRG(seed), the seed passed on from P_s to the third; x_{s+1} = PRG(k_{s+1}); x_{s+2} = masked - x_{s+1}, sent from
+    P_{s+1} to the third.
     raises  InputInvalid when the part has another form
     """
     op = party.begin("share from outside")
+    s, me = seed_at, (party.index - seed_at) % 3
+    if me == 2:
+        seed, first = np.empty(SEED_BYTES, dtype=np.uint8), np.empty(shape, dtype=np.uint64)
+        party.channel(s).recv_into(seed)
+        party.receive(s + 1, first.reshape(-1))
+        return Arithmetic(first, _seeded(seed.tobytes(), shape))
+    fresh = np.empty(shape, dtype=np.uint64)
+    op.stream(s + 1, "share").fill(fresh.reshape(-1))
+    if me == 0:
+        if not isinstance(part, bytes):
+            raise InputInvalid("the first of the two parts of an input is a seed")
+        seeded = _seeded(part, shape)
+        party.channel(s + 2).send(part)
+        return Arithmetic(seeded, fresh)
+    if not isinstance(part, np.ndarray) or part.shape != shape or part.dtype != np.uint64:
+        raise InputInvalid(f"the second of the two parts of an input is an array of words of shape {shape}")
+    rest = np.asarray(part - fresh)
+    party.send(s + 2, flat(rest))
+    return Arithmetic(fresh, rest)
+
+
+def share_from_two(party: Party, part: Words | None, shape: Shape, first_at: int = 0) -> Arithmetic:
+    """Shares of what two parties hold additively, each part uniform: at P_s (s = first_at) and at the next; None at the third.
+
+    x_s = the part of P_s, handed to the third; x_{s+1} = PRG(k_{s+1}); x_{s+2} = the other part - x_{s+1}, to the third.
+    16 bytes an element, one round. Nobody learns anything: the third gets what is uniform to it.
+    raises  InputInvalid when the part has another form
+    """
+    op = party.begin("share from two")
     s, me = first_at, (party.index - first_at) % 3
     if me == 2:
         first, second = np.empty(shape, dtype=np.uint64), np.empty(shape, dtype=np.uint64)
@@ -95,18 +112,11 @@ def share_from_two(party: Party, part: Words | None, shape: Shape, first_at: int
         return Arithmetic(first, second)
     if part is None or part.shape != shape or part.dtype != np.uint64:
         raise InputInvalid(f"a part of an input is an array of words of shape {shape}")
-    kept, rest = np.empty(shape, dtype=np.uint64), part.copy()
-    row, own = rest.reshape(-1), kept.reshape(-1)
-    for start, (mask, fresh) in chunks(row.size, op.stream(s + 1, "mask"), op.stream(s + 1, "share")):
-        span = slice(start, start + len(mask))
-        own[span] = fresh
-        if me == 0:
-            row[span] -= mask
-        else:
-            row[span] += mask
-            row[span] -= fresh
+    fresh = np.empty(shape, dtype=np.uint64)
+    op.stream(s + 1, "share").fill(fresh.reshape(-1))
+    rest = part if me == 0 else np.asarray(part - fresh)
     party.send(s + 2, flat(rest))
-    return Arithmetic(rest, kept) if me == 0 else Arithmetic(kept, rest)
+    return Arithmetic(rest, fresh) if me == 0 else Arithmetic(fresh, rest)
 
 
 def _seeded(seed: bytes, shape: Shape) -> Words:
