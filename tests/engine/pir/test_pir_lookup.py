@@ -257,6 +257,19 @@ def test_servers_with_different_tables_are_refused(run_parties, session_of) -> N
     assert isinstance(ran.errors["asker"], PlanMismatch)
 
 
+def test_buckets_over_the_limit_are_refused(run_parties, session_of) -> None:
+    made = keyed.build_table(session_of(1), *owned(50, 2), sealed=False)
+
+    def serve(session, channels):
+        two_server.serve_table(channels["asker"], made)
+
+    def asker(session, channels):
+        two_server.fetch_table((channels["left"], channels["right"]), max_bucket_bytes=100)
+
+    ran = run_parties({"left": serve, "right": serve, "asker": asker}, may_fail=True)
+    assert isinstance(ran.errors["asker"], FrameInvalid)
+
+
 def test_more_keys_than_allowed_are_refused(run_parties) -> None:
     def owner(session, channels):
         made = lookup.prepare_lookup(session, *owned(5, 2))

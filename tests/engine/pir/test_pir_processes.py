@@ -1,5 +1,9 @@
 """The three ways between real processes over TCP, and the kernels compiled ahead."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hefu.engine.launch import run_together
@@ -49,3 +53,38 @@ def test_two_servers_between_processes() -> None:
 
     values = run_together({"left": server("right"), "right": server("left"), "asker": asker})
     assert (values["asker"] == PAYLOADS[[0, 299, 77]]).all()
+
+
+WITHOUT_COMPILER = """
+import numpy as np
+from hefu.engine.launch import run_together
+from hefu.engine.pir import Replica, lookup, prepare_lookup, two_server
+
+keys, payloads = [b"a", b"b", b"c"], np.array([[200], [7], [9]], dtype=np.uint8)
+
+def owner(session, channels):
+    made = prepare_lookup(session, keys, payloads)
+    lookup.serve_lookup_hint(session, channels["asker"], made)
+    lookup.serve_lookups(session, channels["asker"], made)
+    two_server.serve_positions(session, channels["asker"], "other", Replica.of(payloads))
+
+def other(session, channels):
+    two_server.serve_positions(session, channels["asker"], "owner", Replica.of(payloads))
+
+def asker(session, channels):
+    hint = lookup.fetch_lookup_hint(session, channels["owner"])
+    found, values = lookup.look_up(session, channels["owner"], hint, [b"a", b"no"])
+    pair = two_server.retrieve(session, (channels["owner"], channels["other"]), 3, 1, [2, 1])
+    return found.tolist(), values.tolist(), pair.tolist()
+
+programs = {"owner": owner, "other": other, "asker": asker}
+print(run_together(programs, parties="threads")["asker"])
+"""
+
+
+@pytest.mark.server
+def test_everything_works_without_a_compiler() -> None:
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-W", "ignore", "-c", WITHOUT_COMPILER]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    assert ran.stdout.strip() == "([True, False], [[200], [0]], [[9], [7]])"
