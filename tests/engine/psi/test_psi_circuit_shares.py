@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-from hefu.engine.errors import InputInvalid, PlanMismatch
+from hefu.engine.errors import FrameInvalid, InputInvalid, PlanMismatch
 from hefu.engine.psi import circuit, circuit_bits
 from hefu.engine.psi import sum as totals
 from hefu.engine.psi.circuit_bits import Chooser, Offerer, conjunction, equal
 from hefu.engine.psi.items import from_integers
+from hefu.engine.psi.outcome import agree
 from numpy.typing import NDArray
 
 Run = Callable[..., Any]
@@ -154,3 +157,54 @@ def test_masks_left_out_of_a_conjunction_are_noticed(
     assert exchanged
     ran = run_parties(both(lambda channel, gates, who: equal(channel, gates, np.zeros(700, dtype=np.uint64))))
     assert abs(chi([payload for _, payload in ran.views["s"]][-6:])) > 50
+
+
+# One AND, in plain bits: the twin, with every coin enumerated.
+
+
+def plain_and(
+    x: tuple[int, int], y: tuple[int, int], coins: tuple[int, ...], masked: bool = True
+) -> tuple[Any, Any]:
+    """Party 0's and 1's outputs, and what party 0 saw: its own triple and what it was sent."""
+    a0, a1, b0, b1, c0 = coins if masked else (0, 0, 0, 0, 0)
+    c1 = c0 ^ ((a0 ^ a1) & (b0 ^ b1))
+    d, e = x[0] ^ a0 ^ x[1] ^ a1, y[0] ^ b0 ^ y[1] ^ b1
+    outputs = c0 ^ (d & b0) ^ (e & a0) ^ (d & e), c1 ^ (d & b1) ^ (e & a1)
+    return outputs, (a0, b0, c0, x[1] ^ a1, y[1] ^ b1)
+
+
+def test_one_and_shows_nothing_of_the_other_s_shares() -> None:
+    for masked in (True, False):
+        views = []
+        for x1, y1 in product((0, 1), repeat=2):
+            seen: Counter[Any] = Counter()
+            for coins in product((0, 1), repeat=5):
+                outputs, view = plain_and((1, x1), (0, y1), coins, masked)
+                assert outputs[0] ^ outputs[1] == (1 ^ x1) & y1
+                seen[view] += 1
+            views.append(seen)
+        assert all(view == views[0] for view in views) is masked
+
+
+def test_the_gates_are_the_twin(run_parties: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All inputs and all coins at once through the real gate."""
+    cases = np.array(list(product((0, 1), repeat=9)), dtype=np.uint8).T
+    x, y, (a0, a1, b0, b1, c0) = cases[0:2], cases[2:4], cases[4:9]
+    triples = ((a0, b0, c0), (a1, b1, c0 ^ ((a0 ^ a1) & (b0 ^ b1))))
+    monkeypatch.setattr(Chooser, "triples", lambda self, count: triples[0])
+    monkeypatch.setattr(Offerer, "triples", lambda self, count: triples[1])
+    ran = run_parties(both(lambda channel, gates, who: conjunction(channel, gates, x[who], y[who])))
+    for i, case in enumerate(cases.T.tolist()):
+        outputs, view = plain_and((case[0], case[1]), (case[2], case[3]), tuple(case[4:]))
+        assert (ran.values["r"][i], ran.values["s"][i]) == outputs
+        sent = np.unpackbits(np.frombuffer(ran.views["r"][-1][1], dtype=np.uint8))
+        assert (sent[i], sent[512 + i]) == view[3:]
+
+
+def test_a_bins_key_that_was_not_agreed_is_refused(run_parties: Run) -> None:
+    def liar(session: Any, channels: Any) -> None:
+        agree(channels["s"], 1, "circuit 1")
+        channels["s"].send(bytes([200]))
+
+    ran = run_parties(programs([1], [1]) | {"r": liar}, may_fail=True)
+    assert isinstance(ran.errors["s"], FrameInvalid)
