@@ -88,3 +88,34 @@ def test_everything_works_without_a_compiler() -> None:
     command = [sys.executable, "-W", "ignore", "-c", WITHOUT_COMPILER]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
     assert ran.stdout.strip() == "([True, False], [[200], [0]], [[9], [7]])"
+
+
+def test_no_coin_is_fixed(run_parties) -> None:
+    """Every public seed and every secret comes from the session: other sessions, other values."""
+
+    def owner(session, channels):
+        made = prepare_lookup(session, KEYS[:20], PAYLOADS[:20])
+        entries = prepare_list(session, KEYS[:20], PAYLOADS[:20])
+        return [made.lattice.seed, made.table.header.seed, made.table.oprf_key, entries.oprf_key]
+
+    def server(session, channels):
+        return two_server.serve_positions(session, channels["asker"], "owner", Replica.of(PAYLOADS))
+
+    def asker(session, channels):
+        other = channels["server"]
+
+        class Silent:
+            peer = "nobody"
+
+            def send(self, data):
+                return None
+
+            def recv_into(self, out):
+                out[...] = 0
+
+        two_server.retrieve(session, (other, Silent()), *PAYLOADS.shape, [3])
+
+    runs = [run_parties({"owner": owner, "server": server, "asker": asker}, seed=seed) for seed in (1, 2)]
+    values = [bytes(value) for ran in runs for value in ran.values["owner"]]
+    values += [ran.views["server"][1][1][:16] for ran in runs]
+    assert len(set(values)) == len(values) == 10
