@@ -105,6 +105,15 @@ def test_gates(run_parties: Run) -> None:
     flags = ran.values["r"] ^ ran.values["s"]
     assert np.array_equal(flags, (words[0] == words[1]).astype(np.uint8))
     assert flags.sum() == 2
+    for width in (1, 2, 51, 63):
+        ran = run_parties(both(lambda channel, gates, who, w=width: equal(channel, gates, words[who], w)))
+        low = np.uint64((1 << width) - 1)
+        expected = (words[0] & low) == (words[1] & low)
+        assert np.array_equal(ran.values["r"] ^ ran.values["s"], expected.astype(np.uint8))
+
+
+def test_targets_are_long_enough() -> None:
+    assert [circuit.target_bits(bins) for bins in (1302, 1 << 20, 1 << 24)] == [51, 61, 64]
 
 
 def test_products_of_bits_and_numbers(run_parties: Run) -> None:

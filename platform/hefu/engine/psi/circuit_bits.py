@@ -103,13 +103,15 @@ def conjunction(channel: Channel, gates: Chooser | Offerer, x: Bits, y: Bits) ->
     return z.reshape(shape)
 
 
-def equal(channel: Channel, gates: Chooser | Offerer, words: Numbers) -> Bits:
-    """Shares of (our word = the peer's word) for each pair of 64-bit words: 63 ANDs, 6 exchanges."""
-    bits: Bits = np.ascontiguousarray(np.unpackbits(words.view(np.uint8).reshape(-1, 8), axis=1).T)
+def equal(channel: Channel, gates: Chooser | Offerer, words: Numbers, width: int = 64) -> Bits:
+    """Shares of (our word = the peer's word) for each pair, by their lowest `width` bits: width - 1 ANDs."""
+    bits: Bits = np.unpackbits(words.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little").T[:width]
+    bits = np.ascontiguousarray(bits)
     if isinstance(gates, Chooser):
         bits ^= 1
     while len(bits) > 1:
         half = len(bits) // 2
-        bits = conjunction(channel, gates, bits[:half], bits[half:])
+        both = conjunction(channel, gates, bits[:half], bits[half : 2 * half])
+        bits = np.concatenate([both, bits[2 * half :]])
     flags: Bits = bits[0]
     return flags
