@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hefu.engine.errors import FrameInvalid, InputInvalid, PlanMismatch
-from hefu.engine.psi import circuit, circuit_bits
+from hefu.engine.psi import circuit, circuit_bits, circuit_dealt
 from hefu.engine.psi import sum as totals
 from hefu.engine.psi.circuit_bits import Chooser, Offerer, conjunction, equal
 from hefu.engine.psi.items import from_integers
@@ -36,6 +36,21 @@ def programs(
     }
 
 
+def dealt(x: Any, y: Any, values: NDArray[np.uint64] | None = None, module: Any = circuit) -> dict[str, Any]:
+    mine, theirs, brings = items(x), items(y), values is not None
+    return {
+        "r": lambda session, channels: module.receive(
+            session, channels["s"], mine, operation=0, values=brings, dealer=channels["d"]
+        ),
+        "s": lambda session, channels: module.send(
+            session, channels["r"], theirs, values, operation=0, dealer=channels["d"]
+        ),
+        "d": lambda session, channels: circuit_dealt.deal(
+            session, channels, receiver="r", sender="s", operation=0, values=brings
+        ),
+    }
+
+
 CASES = [
     ([], []),
     ([], [1, 2]),
@@ -50,11 +65,12 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("setting", [programs, dealt])
 @pytest.mark.parametrize(("x", "y"), CASES)
-def test_shares_open_to_the_truth(run_parties: Run, x: Any, y: Any) -> None:
+def test_shares_open_to_the_truth(run_parties: Run, x: Any, y: Any, setting: Any) -> None:
     x, y = np.array(list(x), dtype=np.int64), np.array(list(y), dtype=np.int64)
     values = np.arange(len(y), dtype=np.uint64) * np.uint64(2**61 + 3) + np.uint64(1)
-    ran = run_parties(programs(x, y, values))
+    ran = run_parties(setting(x, y, values))
     mine, theirs = ran.values["r"], ran.values["s"]
     flags = mine.flags ^ theirs.flags
     assert flags[mine.rows].tolist() == np.isin(x, y).astype(int).tolist()
@@ -66,8 +82,9 @@ def test_shares_open_to_the_truth(run_parties: Run, x: Any, y: Any) -> None:
     assert (mine.peer_items, theirs.peer_items) == (len(np.unique(y)), len(np.unique(x)))
 
 
-def test_totals_without_values(run_parties: Run) -> None:
-    ran = run_parties(programs(range(50), range(20, 90), module=totals))
+@pytest.mark.parametrize("setting", [programs, dealt])
+def test_totals_without_values(run_parties: Run, setting: Any) -> None:
+    ran = run_parties(setting(range(50), range(20, 90), module=totals))
     assert (ran.values["r"].common, ran.values["r"].sum, ran.values["s"]) == (30, None, 50)
     assert ran.sizes("r")[-1] == ("s", 16)
 
@@ -152,6 +169,22 @@ def test_views_are_of_one_size_and_even_whatever_is_common(run_parties: Run) -> 
         for party in ("r", "s"):
             assert abs(chi(bodies(ran.views[party]))) < 5
     assert len(shapes) == 1
+
+
+def test_views_with_a_dealer(run_parties: Run) -> None:
+    shapes = set()
+    for y in (range(200), range(1000, 1200)):
+        ran = run_parties(dealt(range(150), y, np.full(200, 9, dtype=np.uint64)), seed=4)
+        shapes.add(tuple(tuple(ran.sizes(party)) for party in ("r", "s", "d")))
+        assert ran.sizes("d") == [("r", 8)]
+        for party in ("r", "s"):
+            assert abs(chi([payload[16:] for _, payload in ran.views[party]])) < 5
+    assert len(shapes) == 1
+
+
+def test_a_dealer_for_one_party_only_is_noticed(run_parties: Run) -> None:
+    ran = run_parties(dealt([1], [1]) | {"s": programs([1], [1])["s"]}, may_fail=True)
+    assert isinstance(ran.errors["s"], PlanMismatch)
 
 
 def test_masks_left_out_of_a_conjunction_are_noticed(
