@@ -1,5 +1,10 @@
 """GF(2^128): against Python's integers, against GHASH's published vectors, against AES-GCM, and by its laws."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numba
 import numpy as np
 import pytest
@@ -119,3 +124,26 @@ def test_shapes_are_checked_and_nothing_is_empty() -> None:
     ):
         with pytest.raises(InputInvalid):
             multiply(np.zeros((2, 2), dtype=np.uint64), wrong)
+
+
+@pytest.mark.server
+def test_a_cpu_without_the_instruction_computes_the_same(tmp_path: Path) -> None:
+    program = """
+import numpy as np
+from hefu.engine.field import clmul, multiply, plain
+assert not clmul.HAS_INSTRUCTION
+a = np.frombuffer(bytes(range(160)), dtype="<u8").reshape(-1, 2).copy()
+a[0] = 2**64 - 1
+print(plain.to_integers(multiply(a, a[::-1].copy())))
+"""
+    environment = os.environ | {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    a = np.frombuffer(bytes(range(160)), dtype="<u8").reshape(-1, 2).copy()
+    a[0] = 2**64 - 1
+    assert ran.stdout.strip() == str(to_integers(multiply(a, a[::-1].copy())))

@@ -23,7 +23,7 @@ from hefu.engine.he import (
     paillier_keys,
 )
 from hefu.engine.he.integers import draw_below, invert_each, jacobi, mpz
-from hefu.engine.he.multiexp import multi_power, window_for
+from hefu.engine.he.multiexp import MultiPower, window_for
 from hefu.engine.prg import Prg
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -239,7 +239,7 @@ def test_multi_power_is_the_product_of_powers(terms: list[tuple[int, int]]) -> N
     expected = 1
     for base, exponent in terms:
         expected = expected * pow(base, exponent, modulus) % modulus
-    assert multi_power([b for b, _ in terms], [e for _, e in terms], modulus) == expected
+    assert MultiPower(modulus)([b for b, _ in terms], [e for _, e in terms]) == expected
 
 
 def test_inverses_and_windows() -> None:
@@ -248,8 +248,8 @@ def test_inverses_and_windows() -> None:
     assert all(v * i % modulus == 1 for v, i in zip(values, invert_each(values, modulus), strict=True))
     with pytest.raises(ZeroDivisionError):
         invert_each([2, 3], 6)
-    assert (window_for(500, 64), window_for(1000, 64)) == (6, 8)
-    assert window_for(1, 64) < window_for(10**5, 64)
+    assert (window_for(500, 64, 1), window_for(1000, 64, 1), window_for(1000, 64, 8)) == (6, 8, 8)
+    assert window_for(1, 64, 1) < window_for(10**5, 64, 1)
 
 
 # Twins: the owner's way, worker processes.

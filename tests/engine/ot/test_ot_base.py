@@ -127,3 +127,33 @@ def test_a_peer_with_another_count_is_refused(run_parties: Any) -> None:
 def test_too_many_at_once_are_refused() -> None:
     with pytest.raises(InputInvalid, match="extend"):
         base._require_count(base.MAX_TRANSFERS + 1)
+
+
+# The sender's view in a group of five elements, exactly: all coins enumerated.
+
+
+def point_pairs(choice: int, fresh: bool) -> list[tuple[int, int]]:
+    """(r0, r1) for every secret b and every other point, under an arbitrary fixed function H onto the group."""
+    onto = {
+        (0, 0): 3,
+        (0, 1): 1,
+        (0, 2): 4,
+        (0, 3): 1,
+        (0, 4): 0,
+        (1, 0): 2,
+        (1, 1): 2,
+        (1, 2): 0,
+        (1, 3): 3,
+        (1, 4): 4,
+    }
+    pairs = []
+    for b in range(5):
+        for other in range(5) if fresh else [2] * 5:
+            mine = (b - onto[choice, other]) % 5
+            pairs.append((mine, other) if choice == 0 else (other, mine))
+    return sorted(pairs)
+
+
+def test_the_senders_view_is_exactly_the_same_for_both_choices() -> None:
+    assert point_pairs(0, fresh=True) == point_pairs(1, fresh=True)
+    assert point_pairs(0, fresh=False) != point_pairs(1, fresh=False)

@@ -140,3 +140,40 @@ def test_a_short_frame_is_refused(run_parties: Any) -> None:
 
     ran = run_parties({"s": sender, "r": receiver}, may_fail=True)
     assert isinstance(ran.errors["s"], EngineError)
+
+
+# The joint view over one bit, exactly: all coins enumerated.
+
+
+def sender_views(code: int, masked: bool) -> list[tuple[int, int, int]]:
+    """(s, the stream that the sender knows, u) for every s, t, t'."""
+    return sorted(
+        (s, t if s == 0 else t_other, t ^ code ^ (t_other if masked else 0))
+        for s in (0, 1)
+        for t in (0, 1)
+        for t_other in (0, 1)
+    )
+
+
+def test_the_senders_joint_view_is_exactly_independent_of_the_code() -> None:
+    assert sender_views(0, masked=True) == sender_views(1, masked=True)
+    assert sender_views(0, masked=False) != sender_views(1, masked=False)
+
+
+def test_the_test_sees_a_receiver_that_leaves_its_second_stream_out(
+    run_parties: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken: u = t xor code; the sender knows t in the columns where s = 0, and reads the code there."""
+
+    def broken(self: Any, codes: np.ndarray) -> np.ndarray:
+        mine = self._streams[0].next_rows(2048)
+        self._channel.send(mine ^ codes)
+        return mine
+
+    monkeypatch.setattr(ExtensionReceiver, "rows", broken)
+    codes = np.zeros((2048, 2), dtype=np.uint64)
+    ran = run_rows(run_parties, codes, [2048])
+    seen = np.frombuffer(ran.views["s"][1][1], np.uint64).reshape(2048, 2)
+    secret, q = ran.values["s"]
+    left = (seen ^ q[0]) & ~secret
+    assert not left.any()

@@ -123,6 +123,14 @@ def test_a_pad_left_out_is_seen(session_of, unevenness, monkeypatch: pytest.Monk
     assert unevenness(prepare_list(session_of(1), keys, payloads).published.entries.tobytes()) > 100
 
 
+def test_padding_looks_like_entries(session_of, unevenness, distance) -> None:
+    filled = prepare_list(session_of(1), [], np.empty((0, 30), np.uint8), pad_to=400).published.entries
+    assert unevenness(filled[:, 8:].tobytes()) < 4
+    keys = [b"%d" % k for k in range(400)]
+    real = prepare_list(session_of(2), keys, np.zeros((400, 30), np.uint8)).published.entries
+    assert distance(filled.tobytes(), real.tobytes()) < 4
+
+
 def test_order_says_nothing_of_the_owners_rows(session_of) -> None:
     keys, payloads = [b"%d" % k for k in range(50)], RNG.integers(0, 256, (50, 3), dtype=np.uint8)
     first = prepare_list(session_of(1), keys, payloads).published.entries

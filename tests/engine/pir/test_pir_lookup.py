@@ -1,5 +1,6 @@
 """Look-up by key: the table of buckets, open and sealed, from one server and from two."""
 
+import math
 import struct
 
 import numpy as np
@@ -145,7 +146,7 @@ def test_a_sealed_table_without_pads_is_seen(session_of, unevenness, monkeypatch
 @given(st.integers(0, 400), st.integers(1, 40), st.integers(0, 5), st.integers(0, 2**32))
 def test_a_full_table_gives_back_every_entry(count: int, buckets: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    layout = table.Layout(buckets, table.capacity_for(count, buckets), width)
+    layout = table.Layout(buckets, table.capacity_for(count, buckets, 60), width)
     places = rng.integers(0, 2**32, count, dtype=np.uint32)
     tags = rng.integers(0, 256, (count, 8), dtype=np.uint8)
     bodies = rng.integers(0, 256, (count, width), dtype=np.uint8)
@@ -160,12 +161,15 @@ def test_a_full_table_gives_back_every_entry(count: int, buckets: int, width: in
 
 
 def test_room_is_enough_and_not_far_too_much() -> None:
+    rng = np.random.default_rng(31)
     for count, buckets in ((1000, 10), (100_000, 1000), (1 << 20, 8192)):
         room = table.capacity_for(count, buckets)
         loads = np.array(
-            [np.bincount(RNG.integers(0, buckets, count), minlength=buckets).max() for _ in range(10)]
+            [np.bincount(rng.integers(0, buckets, count), minlength=buckets).max() for _ in range(10)]
         )
         assert loads.max() <= room < 1.9 * count / buckets
+    exact = sum(math.comb(1000, k) * 9 ** (1000 - k) for k in range(131, 1001)) / 10**1000  # P(load > 130)
+    assert exact < 2 ** table._log2_overflow(1000, 10, 130) < 1.5 * exact
     assert table.capacity_for(0, 5) == 1
     assert table.capacity_for(7, 1) == 7
 
@@ -255,6 +259,19 @@ def test_servers_with_different_tables_are_refused(run_parties, session_of) -> N
     made = [keyed.build_table(session_of(k), keys, payloads, sealed=False) for k in (1, 2)]
     ran = two_servers(run_parties, made[0], [b"key 1"], made[1])
     assert isinstance(ran.errors["asker"], PlanMismatch)
+
+
+def test_buckets_over_the_limit_are_refused(run_parties, session_of) -> None:
+    made = keyed.build_table(session_of(1), *owned(50, 2), sealed=False)
+
+    def serve(session, channels):
+        two_server.serve_table(channels["asker"], made)
+
+    def asker(session, channels):
+        two_server.fetch_table((channels["left"], channels["right"]), max_bucket_bytes=100)
+
+    ran = run_parties({"left": serve, "right": serve, "asker": asker}, may_fail=True)
+    assert isinstance(ran.errors["asker"], FrameInvalid)
 
 
 def test_more_keys_than_allowed_are_refused(run_parties) -> None:

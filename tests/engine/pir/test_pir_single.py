@@ -105,6 +105,10 @@ def test_hint_is_exact_for_the_largest_digits(session_of) -> None:
     assert (made.hint == expected).all()
 
 
+def test_sums_of_a_tile_are_exact_doubles() -> None:
+    assert 128 * 2**31 * lattice._TILE < 2**53
+
+
 def test_noise_keeps_within_the_computed_bound(session_of) -> None:
     columns, rows = 1 << 14, 64
     data = RNG.integers(0, 256, (columns, rows), dtype=np.uint8)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-from hefu.engine.errors import InputInvalid, PlanMismatch
-from hefu.engine.psi import circuit, circuit_bits
+from hefu.engine.errors import FrameInvalid, InputInvalid, PlanMismatch
+from hefu.engine.psi import circuit, circuit_bits, circuit_dealt
 from hefu.engine.psi import sum as totals
 from hefu.engine.psi.circuit_bits import Chooser, Offerer, conjunction, equal
 from hefu.engine.psi.items import from_integers
+from hefu.engine.psi.outcome import agree
 from numpy.typing import NDArray
 
 Run = Callable[..., Any]
@@ -33,6 +36,21 @@ def programs(
     }
 
 
+def dealt(x: Any, y: Any, values: NDArray[np.uint64] | None = None, module: Any = circuit) -> dict[str, Any]:
+    mine, theirs, brings = items(x), items(y), values is not None
+    return {
+        "r": lambda session, channels: module.receive(
+            session, channels["s"], mine, operation=0, values=brings, dealer=channels["d"]
+        ),
+        "s": lambda session, channels: module.send(
+            session, channels["r"], theirs, values, operation=0, dealer=channels["d"]
+        ),
+        "d": lambda session, channels: circuit_dealt.deal(
+            session, channels, receiver="r", sender="s", operation=0, values=brings
+        ),
+    }
+
+
 CASES = [
     ([], []),
     ([], [1, 2]),
@@ -47,11 +65,12 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("setting", [programs, dealt])
 @pytest.mark.parametrize(("x", "y"), CASES)
-def test_shares_open_to_the_truth(run_parties: Run, x: Any, y: Any) -> None:
+def test_shares_open_to_the_truth(run_parties: Run, x: Any, y: Any, setting: Any) -> None:
     x, y = np.array(list(x), dtype=np.int64), np.array(list(y), dtype=np.int64)
     values = np.arange(len(y), dtype=np.uint64) * np.uint64(2**61 + 3) + np.uint64(1)
-    ran = run_parties(programs(x, y, values))
+    ran = run_parties(setting(x, y, values))
     mine, theirs = ran.values["r"], ran.values["s"]
     flags = mine.flags ^ theirs.flags
     assert flags[mine.rows].tolist() == np.isin(x, y).astype(int).tolist()
@@ -63,8 +82,9 @@ def test_shares_open_to_the_truth(run_parties: Run, x: Any, y: Any) -> None:
     assert (mine.peer_items, theirs.peer_items) == (len(np.unique(y)), len(np.unique(x)))
 
 
-def test_totals_without_values(run_parties: Run) -> None:
-    ran = run_parties(programs(range(50), range(20, 90), module=totals))
+@pytest.mark.parametrize("setting", [programs, dealt])
+def test_totals_without_values(run_parties: Run, setting: Any) -> None:
+    ran = run_parties(setting(range(50), range(20, 90), module=totals))
     assert (ran.values["r"].common, ran.values["r"].sum, ran.values["s"]) == (30, None, 50)
     assert ran.sizes("r")[-1] == ("s", 16)
 
@@ -102,6 +122,15 @@ def test_gates(run_parties: Run) -> None:
     flags = ran.values["r"] ^ ran.values["s"]
     assert np.array_equal(flags, (words[0] == words[1]).astype(np.uint8))
     assert flags.sum() == 2
+    for width in (1, 2, 51, 63):
+        ran = run_parties(both(lambda channel, gates, who, w=width: equal(channel, gates, words[who], w)))
+        low = np.uint64((1 << width) - 1)
+        expected = (words[0] & low) == (words[1] & low)
+        assert np.array_equal(ran.values["r"] ^ ran.values["s"], expected.astype(np.uint8))
+
+
+def test_targets_are_long_enough() -> None:
+    assert [circuit.target_bits(bins) for bins in (1302, 1 << 20, 1 << 24)] == [51, 61, 64]
 
 
 def test_products_of_bits_and_numbers(run_parties: Run) -> None:
@@ -142,6 +171,22 @@ def test_views_are_of_one_size_and_even_whatever_is_common(run_parties: Run) -> 
     assert len(shapes) == 1
 
 
+def test_views_with_a_dealer(run_parties: Run) -> None:
+    shapes = set()
+    for y in (range(200), range(1000, 1200)):
+        ran = run_parties(dealt(range(150), y, np.full(200, 9, dtype=np.uint64)), seed=4)
+        shapes.add(tuple(tuple(ran.sizes(party)) for party in ("r", "s", "d")))
+        assert ran.sizes("d") == [("r", 8)]
+        for party in ("r", "s"):
+            assert abs(chi([payload[16:] for _, payload in ran.views[party]])) < 5
+    assert len(shapes) == 1
+
+
+def test_a_dealer_for_one_party_only_is_noticed(run_parties: Run) -> None:
+    ran = run_parties(dealt([1], [1]) | {"s": programs([1], [1])["s"]}, may_fail=True)
+    assert isinstance(ran.errors["s"], PlanMismatch)
+
+
 def test_masks_left_out_of_a_conjunction_are_noticed(
     run_parties: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,3 +199,54 @@ def test_masks_left_out_of_a_conjunction_are_noticed(
     assert exchanged
     ran = run_parties(both(lambda channel, gates, who: equal(channel, gates, np.zeros(700, dtype=np.uint64))))
     assert abs(chi([payload for _, payload in ran.views["s"]][-6:])) > 50
+
+
+# One AND, in plain bits: the twin, with every coin enumerated.
+
+
+def plain_and(
+    x: tuple[int, int], y: tuple[int, int], coins: tuple[int, ...], masked: bool = True
+) -> tuple[Any, Any]:
+    """Party 0's and 1's outputs, and what party 0 saw: its own triple and what it was sent."""
+    a0, a1, b0, b1, c0 = coins if masked else (0, 0, 0, 0, 0)
+    c1 = c0 ^ ((a0 ^ a1) & (b0 ^ b1))
+    d, e = x[0] ^ a0 ^ x[1] ^ a1, y[0] ^ b0 ^ y[1] ^ b1
+    outputs = c0 ^ (d & b0) ^ (e & a0) ^ (d & e), c1 ^ (d & b1) ^ (e & a1)
+    return outputs, (a0, b0, c0, x[1] ^ a1, y[1] ^ b1)
+
+
+def test_one_and_shows_nothing_of_the_other_s_shares() -> None:
+    for masked in (True, False):
+        views = []
+        for x1, y1 in product((0, 1), repeat=2):
+            seen: Counter[Any] = Counter()
+            for coins in product((0, 1), repeat=5):
+                outputs, view = plain_and((1, x1), (0, y1), coins, masked)
+                assert outputs[0] ^ outputs[1] == (1 ^ x1) & y1
+                seen[view] += 1
+            views.append(seen)
+        assert all(view == views[0] for view in views) is masked
+
+
+def test_the_gates_are_the_twin(run_parties: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All inputs and all coins at once through the real gate."""
+    cases = np.array(list(product((0, 1), repeat=9)), dtype=np.uint8).T
+    x, y, (a0, a1, b0, b1, c0) = cases[0:2], cases[2:4], cases[4:9]
+    triples = ((a0, b0, c0), (a1, b1, c0 ^ ((a0 ^ a1) & (b0 ^ b1))))
+    monkeypatch.setattr(Chooser, "triples", lambda self, count: triples[0])
+    monkeypatch.setattr(Offerer, "triples", lambda self, count: triples[1])
+    ran = run_parties(both(lambda channel, gates, who: conjunction(channel, gates, x[who], y[who])))
+    for i, case in enumerate(cases.T.tolist()):
+        outputs, view = plain_and((case[0], case[1]), (case[2], case[3]), tuple(case[4:]))
+        assert (ran.values["r"][i], ran.values["s"][i]) == outputs
+        sent = np.unpackbits(np.frombuffer(ran.views["r"][-1][1], dtype=np.uint8))
+        assert (sent[i], sent[512 + i]) == view[3:]
+
+
+def test_a_bins_key_that_was_not_agreed_is_refused(run_parties: Run) -> None:
+    def liar(session: Any, channels: Any) -> None:
+        agree(channels["s"], 1, "circuit 1")
+        channels["s"].send(bytes([200]))
+
+    ran = run_parties(programs([1], [1]) | {"r": liar}, may_fail=True)
+    assert isinstance(ran.errors["s"], FrameInvalid)

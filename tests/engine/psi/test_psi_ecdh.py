@@ -88,6 +88,12 @@ def test_repeated_rows_count_once_and_are_all_reported(
     check(run_parties, pool[np.array(r, dtype=int)], pool[np.array(s, dtype=int)], both, count)
 
 
+def test_one_to_a_hundred_thousand(run_parties: Any) -> None:
+    r, s = some_items(1, 1), some_items(100_000, 2)
+    s[77_777] = r[0]
+    check(run_parties, r, s)
+
+
 def test_items_become_uniform_bytes_by_blake2b() -> None:
     items, key = some_items(11, 0), bytes(range(32))
     found = ItemHash(key)(items)

@@ -9,10 +9,11 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hefu.engine.channel import ChannelSet
 from hefu.engine.errors import EngineError, FrameInvalid, InputInvalid, PlanMismatch
+from hefu.engine.launch import measure
 from hefu.engine.ot import base, extension
 from hefu.engine.permutation import permutation
 from hefu.engine.prg import Prg
-from hefu.engine.psi import cuckoo, kkrt, kkrt_code, outcome, values
+from hefu.engine.psi import cuckoo, ecdh, items, kkrt, kkrt_code, outcome, values
 from hefu.engine.psi.cuckoo import Bins, place, region_bins
 from hefu.engine.session import Session
 from hypothesis import HealthCheck, given, settings
@@ -99,6 +100,25 @@ def test_one_to_a_hundred_thousand(run_parties: Any) -> None:
     check(run_parties, s, r)
 
 
+@pytest.mark.server
+@pytest.mark.parametrize("protocol", [kkrt, ecdh])
+def test_two_processes_over_tls(protocol: Any) -> None:
+    """Sessions from fresh keys, items hashed under the key that the two then share."""
+
+    def receive(session: Session, channels: ChannelSet) -> Any:
+        mine = items.from_integers(items.shared_key(session, "s", 0), np.arange(0, 900))
+        return protocol.receive(session, channels["s"], mine, operation=1).rows.tolist()
+
+    def send(session: Session, channels: ChannelSet) -> Any:
+        mine = items.from_integers(items.shared_key(session, "r", 0), np.arange(600, 2000))
+        return protocol.send(session, channels["r"], mine, operation=1).peer_items
+
+    reports = measure({"r": receive, "s": send}, tls=True, timeout_seconds=120)
+    assert reports["r"].value == list(range(600, 900))
+    assert reports["s"].value == 900
+    assert reports["r"].links["s"].agrees_with(reports["s"].links["r"])
+
+
 def test_many_batches_give_what_one_gives(run_parties: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kkrt, "BATCH_BINS", 512)
     monkeypatch.setattr(kkrt, "_CHUNK_ITEMS", 100)
@@ -176,7 +196,7 @@ def test_what_the_receiver_sees_is_uniform_whatever_the_sender_has(run_parties: 
 
 def positions(run_parties: Any) -> np.ndarray:
     """Where the receiver finds common items in the lists, in the order of the sender's rows."""
-    items = some_items(1500, 1)
+    both = some_items(1500, 1)
     found: list[np.ndarray] = []
     original = values.find
 
@@ -190,7 +210,7 @@ def positions(run_parties: Any) -> np.ndarray:
 
     values.find = spying  # type: ignore[assignment]
     try:
-        run_parties(parties(items, items))
+        run_parties(parties(both, both))
     finally:
         values.find = original
     return np.stack(found)

@@ -10,7 +10,7 @@ from hefu.engine.channel import ChannelSet
 from hefu.engine.errors import ChannelError, EngineError, InputInvalid, LabelReused, ResultInvalid
 from hefu.engine.rss import Arithmetic, Party, multiply, opening, sharing, truncate
 from hefu.engine.rss.bitslice import from_planes, to_planes
-from hefu.engine.rss.compare import less
+from hefu.engine.rss.compare import equal, less
 from hefu.engine.rss.matrix import ring_product
 from hefu.engine.rss.shares import pack, unpack
 from hefu.engine.rss.warm import warm
@@ -173,3 +173,28 @@ def test_operations_of_another_number_or_name_share_no_coins(run_parties: Any) -
 
 def test_warm_runs_every_kernel() -> None:
     warm()
+
+
+def test_slabs_change_the_rounds_and_nothing_else(run_parties: Any) -> None:
+    rng = np.random.default_rng(11)
+    x, y = (rng.integers(-(2**29), 2**29, 300).view(U) for _ in range(2))
+    y[::5] = x[::5]
+
+    def program(session: Any, channels: Any, slab: int) -> Any:
+        party = Party(session, channels, NAMES, slab=slab)
+        a, b = (sharing.share_from(party, k, v, (300,)) for k, v in enumerate((x, y)))
+        found = less(party, a, b), equal(party, a, b)
+        short = truncate.multiply_fixed(party, a, b, 9)
+        return [unpack(opening.open_bits_to_all(party, f)[0], (300,)) for f in found], opening.open_to_all(
+            party, short
+        )
+
+    product = x.view(np.int64) * y.view(np.int64) >> 9
+    for slab in (64, 128, 1024):
+        ran = run_parties(dict.fromkeys(NAMES, lambda s, c, slab=slab: program(s, c, slab)))
+        (smaller, same), short = ran.values["r"]
+        assert np.array_equal(smaller, x.view(np.int64) < y.view(np.int64))
+        assert np.array_equal(same, x == y)
+        assert set((short.view(np.int64) - product).tolist()) <= {0, 1}
+    with pytest.raises(InputInvalid):
+        run_parties(dict.fromkeys(NAMES, lambda s, c: Party(s, c, NAMES, slab=100)))

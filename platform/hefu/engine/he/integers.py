@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import gmpy2  # type: ignore[import-untyped]  # ships no types
 import numpy as np
+from numpy.typing import NDArray
 
 from hefu.engine.prg import KEY_BYTES, Prg
 
@@ -16,7 +17,7 @@ mpz: Callable[[int], int] = gmpy2.mpz
 powmod: Callable[[int, int, int], int] = gmpy2.powmod
 gcd: Callable[[int, int], int] = gmpy2.gcd
 jacobi: Callable[[int, int], int] = gmpy2.jacobi
-powmod_each: Callable[[list[int], int, int], list[int]] = gmpy2.powmod_base_list
+powmod_list: Callable[[list[int], int, int], list[int]] = gmpy2.powmod_base_list
 
 _PRIME_ROUNDS = 40
 
@@ -59,6 +60,13 @@ def draw_bytes(coins: Prg, count: int) -> bytes:
     out = np.empty(count, dtype=np.uint8)
     coins.fill(out)
     return out.tobytes()
+
+
+def draw_rows(coins: Prg, count: int, length: int) -> NDArray[np.uint8]:
+    """(count, length) uniform bytes."""
+    out = np.empty((count, length), dtype=np.uint8)
+    coins.fill(out)
+    return out
 
 
 def draw_bits(coins: Prg, bits: int) -> int:

@@ -26,12 +26,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from hefu.engine.he import paillier_keys
 from hefu.engine.he.errors import CiphertextInvalid, KeyInvalid, NotSupported, PlaintextOverflow
-from hefu.engine.he.fixed_base import FixedBase
+from hefu.engine.he.fixed_base import FixedBase, PowerEach
 from hefu.engine.he.integers import (
     draw_below,
     draw_bits,
-    draw_bytes,
     draw_prime,
+    draw_rows,
     fresh_coins,
     gcd,
     invert,
@@ -39,9 +39,8 @@ from hefu.engine.he.integers import (
     is_prime,
     mpz,
     powmod,
-    powmod_each,
 )
-from hefu.engine.he.multiexp import multi_power
+from hefu.engine.he.multiexp import MultiPower
 from hefu.engine.he.vectors import plain_list
 from hefu.engine.prg import Prg
 
@@ -97,11 +96,14 @@ class OkamotoPublicKey:
     def _digest(self) -> bytes:
         return hashlib.blake2b(self.to_bytes(), digest_size=16, person=b"hefu okamoto").digest()
 
+    @cached_property
+    def multi_power(self) -> MultiPower:
+        """Products of powers of ciphertexts."""
+        return MultiPower(self.n)
+
     def masks(self, count: int, coins: Prg) -> list[int]:
         """Encryptions of zero."""
-        drawn = draw_bytes(coins, count * EXPONENT_BYTES)
-        power = self._h_table.power
-        return [power(drawn[i * EXPONENT_BYTES : (i + 1) * EXPONENT_BYTES]) for i in range(count)]
+        return self._h_table.powers(draw_rows(coins, count, EXPONENT_BYTES))
 
     def nude(self, plaintexts: list[int]) -> list[int]:
         """G^m, all tables walked to the length of the longest m: no encryption yet. raises PlaintextOverflow"""
@@ -109,13 +111,12 @@ class OkamotoPublicKey:
         if longest > self.plaintext_bits:
             raise PlaintextOverflow(f"a plaintext has more than {self.plaintext_bits} bits")
         length = (longest + 7) // 8
-        power = self._g_table.power
-        return [
-            invert(power((-m).to_bytes(length, "little")), self.n)
-            if m < 0
-            else power(m.to_bytes(length, "little"))
-            for m in plaintexts
-        ]
+        digits = b"".join(abs(m).to_bytes(length, "little") for m in plaintexts)
+        powers = self._g_table.powers(np.frombuffer(digits, dtype=np.uint8).reshape(len(plaintexts), length))
+        below = [i for i, m in enumerate(plaintexts) if m < 0]
+        for i, inverse in zip(below, invert_each([powers[i] for i in below], self.n), strict=True):
+            powers[i] = inverse
+        return powers
 
     def encrypt_vector(self, values: ArrayLike, *, coins: Prg | None = None) -> OkamotoVector:
         """Encrypt (k,) integers of either sign; raises PlaintextOverflow."""
@@ -167,6 +168,7 @@ class OkamotoPrivateKey:
         self.public = public
         self._p, self._t = mpz(p), mpz(t)
         self._p2 = self._p**2
+        self._at_p2 = PowerEach(self._p2)
         if public.n % self._p2 or (self._p - 1) % self._t:
             raise KeyInvalid("p and t don't belong to this n")
         self._k_inverse = invert(self._log(powmod(public.g, self._t, self._p2)), self._p)
@@ -185,7 +187,7 @@ class OkamotoPrivateKey:
         if vector.public_key != self.public:
             raise KeyInvalid("a vector under another key")
         p = self._p
-        powers = powmod_each([c % self._p2 for c in vector.ciphertexts], self._t, self._p2)
+        powers = self._at_p2(vector.ciphertexts, self._t)
         numbers = []
         for power in powers:
             m = int(self._log(power) * self._k_inverse % p)
@@ -231,7 +233,7 @@ class OkamotoVector:
         if isinstance(other, OkamotoVector):
             raise NotSupported("Okamoto-Uchiyama multiplies by plain numbers only; take BFV or CKKS")
         weights = [_whole(v) for v in plain_list(other, len(self))]
-        return self._like([multi_power(self.ciphertexts, weights, self.public_key.n)])
+        return self._like([self.public_key.multi_power(self.ciphertexts, weights)])
 
     def sum(self) -> OkamotoVector:
         """A vector of length 1."""

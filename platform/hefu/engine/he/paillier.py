@@ -20,7 +20,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from hefu.engine.he.errors import CiphertextInvalid, KeyInvalid, NotSupported, PlaintextOverflow
 from hefu.engine.he.integers import draw_bytes, fresh_coins, gcd, invert_each, mpz, powmod
-from hefu.engine.he.multiexp import multi_power
 from hefu.engine.he.paillier_keys import EncryptedNumber, PaillierPrivateKey, PaillierPublicKey
 from hefu.engine.he.vectors import plain_list
 from hefu.engine.he.workers import Workers
@@ -95,9 +94,7 @@ class PaillierVector:
         n = len(self)
         columns = [flat[i * n : (i + 1) * n] for i in range(weights.shape[1])]
         try:
-            products = [
-                multi_power(self.ciphertexts, column, self.public_key.nsquare_mpz) for column in columns
-            ]
+            products = [self.public_key.multi_power(self.ciphertexts, column) for column in columns]
         except ZeroDivisionError:
             raise CiphertextInvalid("a ciphertext has no inverse under this key") from None
         return self._like(products, self.exponent + exponent)

@@ -22,20 +22,20 @@ import phe  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import ArrayLike, NDArray
 
 from hefu.engine.he.errors import CiphertextInvalid, KeyInvalid, PlaintextOverflow
-from hefu.engine.he.fixed_base import FixedBase
+from hefu.engine.he.fixed_base import FixedBase, PowerEach
 from hefu.engine.he.integers import (
     draw_below,
     draw_bits,
-    draw_bytes,
     draw_prime,
+    draw_rows,
     fresh_coins,
     gcd,
     invert,
     jacobi,
     mpz,
     powmod,
-    powmod_each,
 )
+from hefu.engine.he.multiexp import MultiPower
 from hefu.engine.prg import Prg
 
 DEFAULT_BITS = 3072
@@ -104,6 +104,15 @@ class PaillierPublicKey(phe.PaillierPublicKey):  # type: ignore[misc]  # phe shi
     def _table(self) -> FixedBase:
         return FixedBase(self.residue_base, self.nsquare_mpz)
 
+    @cached_property
+    def _power_each(self) -> PowerEach:
+        return PowerEach(self.nsquare_mpz)
+
+    @cached_property
+    def multi_power(self) -> MultiPower:
+        """Products of powers of ciphertexts."""
+        return MultiPower(self.nsquare_mpz)
+
     @property
     def short_exponent_bytes(self) -> int:
         """|r| for a fresh ciphertext: |n|/2 bits."""
@@ -113,10 +122,7 @@ class PaillierPublicKey(phe.PaillierPublicKey):  # type: ignore[misc]  # phe shi
         """Encryptions of zero for fresh ciphertexts."""
         if self.h is None:
             return self.full_masks(count, coins)
-        length = self.short_exponent_bytes
-        drawn = draw_bytes(coins, count * length)
-        power = self._table.power
-        return [power(drawn[i * length : (i + 1) * length]) for i in range(count)]
+        return self._table.powers(draw_rows(coins, count, self.short_exponent_bytes))
 
     def hiding_masks(self, count: int, coins: Prg) -> list[int]:
         """Encryptions of zero that hide from the key's owner how a ciphertext was computed.
@@ -127,14 +133,12 @@ class PaillierPublicKey(phe.PaillierPublicKey):  # type: ignore[misc]  # phe shi
         if self.h is None:
             return self.full_masks(count, coins)
         length = (self.bits + HIDING_SLACK_BITS + 7) // 8
-        drawn = draw_bytes(coins, count * length)
-        power = self._table.power
-        return [power(drawn[i * length : (i + 1) * length]) for i in range(count)]
+        return self._table.powers(draw_rows(coins, count, length))
 
     def full_masks(self, count: int, coins: Prg) -> list[int]:
         """r^n for r uniform below n: under any key."""
         drawn = [draw_below(coins, self.n) for _ in range(count)]
-        return powmod_each(drawn, self.n_mpz, self.nsquare_mpz)
+        return self._power_each(drawn, self.n_mpz)
 
     def nude(self, plaintext: int) -> int:
         """(1 + n)^plaintext mod n^2: no encryption yet."""
@@ -224,6 +228,7 @@ class PaillierPrivateKey(phe.PaillierPrivateKey):  # type: ignore[misc]  # phe s
             raise KeyInvalid("p and q are not the factors of this key's n") from error
         self._p, self._q = mpz(self.p), mpz(self.q)
         self._p2, self._q2 = self._p**2, self._q**2
+        self._at_p2, self._at_q2 = PowerEach(self._p2), PowerEach(self._q2)
         self._p2_inverse = invert(self._p2, self._q2)
         self._p_inverse = invert(self._p, self._q)
         n = public_key.n_mpz
@@ -248,18 +253,17 @@ class PaillierPrivateKey(phe.PaillierPrivateKey):  # type: ignore[misc]  # phe s
         public = self.public_key
         if public.h is None:
             return self._full_masks(count, coins)
-        length = public.short_exponent_bytes
-        drawn = draw_bytes(coins, count * length)
+        drawn = draw_rows(coins, count, public.short_exponent_bytes)
         modulo_p, modulo_q = self._tables
-        parts = [drawn[i * length : (i + 1) * length] for i in range(count)]
-        return [self._join(modulo_p.power(part), modulo_q.power(part)) for part in parts]
+        parts = zip(modulo_p.powers(drawn), modulo_q.powers(drawn), strict=True)
+        return [self._join(at_p, at_q) for at_p, at_q in parts]
 
     def _full_masks(self, count: int, coins: Prg) -> list[int]:
         """r^n modulo p^2 and q^2, the exponent reduced by the order of either group."""
         n = self.public_key.n_mpz
         drawn = [draw_below(coins, n) for _ in range(count)]
-        at_p = powmod_each(drawn, n % (self._p2 - self._p), self._p2)
-        at_q = powmod_each(drawn, n % (self._q2 - self._q), self._q2)
+        at_p = self._at_p2(drawn, n % (self._p2 - self._p))
+        at_q = self._at_q2(drawn, n % (self._q2 - self._q))
         return [self._join(a, b) for a, b in zip(at_p, at_q, strict=True)]
 
     def _join(self, at_p: int, at_q: int) -> int:
@@ -268,8 +272,8 @@ class PaillierPrivateKey(phe.PaillierPrivateKey):  # type: ignore[misc]  # phe s
     def decrypt_raw_each(self, ciphertexts: list[int]) -> list[int]:
         """Plaintexts in [0, n) of ciphertexts, by the Chinese remainder theorem."""
         p, q = self._p, self._q
-        at_p = powmod_each([c % self._p2 for c in ciphertexts], p - 1, self._p2)
-        at_q = powmod_each([c % self._q2 for c in ciphertexts], q - 1, self._q2)
+        at_p = self._at_p2(ciphertexts, p - 1)
+        at_q = self._at_q2(ciphertexts, q - 1)
         out = []
         for a, b in zip(at_p, at_q, strict=True):
             m_p = (a - 1) // p * self._hp % p

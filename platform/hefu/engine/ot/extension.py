@@ -16,6 +16,7 @@ Sources: Ishai, Kilian, Nissim, Petrank, CRYPTO 2003; Kolesnikov, Kumaresan, CRY
 from collections.abc import Iterator
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from hefu.engine.channel import Channel
@@ -23,7 +24,6 @@ from hefu.engine.errors import InputInvalid
 from hefu.engine.ot import base
 from hefu.engine.ot.bits import BLOCK_ROWS, transpose
 from hefu.engine.ot.robust import RobustHash
-from hefu.engine.prg import Prg
 from hefu.engine.session import Session
 
 BATCH_ROWS = 1 << 15
@@ -77,17 +77,30 @@ class ExtensionReceiver:
 
 
 class _Columns:
-    """One stream per column, read as rows. Rows that padding left over are thrown away, never used again."""
+    """One stream per column (as `Prg` has it: AES-128-CTR), read as rows.
+
+    Many short pieces are drawn, one per column and batch, so buffers and views are kept from batch to batch. Rows that
+    padding left over are thrown away, never used again.
+    """
 
     def __init__(self, keys: Words2D) -> None:
-        self._prgs = [Prg(key.astype("<u8").tobytes()) for key in keys]
+        self._fills = [
+            Cipher(algorithms.AES(key.astype("<u8").tobytes()), modes.CTR(bytes(16))).encryptor().update_into
+            for key in keys
+        ]
+        self._columns = np.empty((len(keys), 0), dtype=np.uint64)
+        self._views: list[memoryview] = []
 
     def next_rows(self, count: int) -> Words2D:
-        columns = np.empty((len(self._prgs), count // 64), dtype=np.uint64)
-        for column, prg in zip(columns, self._prgs, strict=True):
-            prg.fill(column)
-        rows = np.empty((count, len(self._prgs) // 64), dtype=np.uint64)
-        transpose(columns, rows)
+        if self._columns.shape[1] != count // 64:
+            self._columns = np.empty((len(self._fills), count // 64), dtype=np.uint64)
+            self._views = [column.data.cast("B") for column in self._columns]
+        zeros = bytes(count // 8)
+        if count:
+            for fill, view in zip(self._fills, self._views, strict=True):
+                fill(zeros, view)
+        rows = np.empty((count, len(self._fills) // 64), dtype=np.uint64)
+        transpose(self._columns, rows)
         return rows
 
 

@@ -56,35 +56,34 @@ def _compress(builder: Any, h: list[Any], m: list[Any], count: Any) -> list[Any]
 def _hash(words: int) -> Any:
     """The intrinsic that leaves the first `words` words of each digest."""
 
-    def hash_eight(typingctx: Any, state: Any, blocks: Any, count: Any, digests: Any) -> Any:
+    def hash_eight(typingctx: Any, state: Any, blocks: Any, counts: Any, digests: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Signature, arguments: Any) -> Any:
-            pointers = [
+            state_words, block_data, count_words, out = (
                 context.make_array(kind)(context, builder, value=value).data
                 for kind, value in zip(signature.args, arguments, strict=True)
-                if isinstance(kind, types.Array)
-            ]
-            state_words, block_data, out = pointers
-            block_vectors = builder.bitcast(block_data, _VECTOR.as_pointer())
-            out_vectors = builder.bitcast(out, _VECTOR.as_pointer())
+            )
+            block_vectors, count_pointer, out_vectors = (
+                builder.bitcast(data, _VECTOR.as_pointer()) for data in (block_data, count_words, out)
+            )
 
             def at(pointer: Any, index: int) -> Any:
                 return builder.gep(pointer, [ir.Constant(ir.IntType(64), index)])
 
             h = [_spread(builder, builder.load(at(state_words, k))) for k in range(8)]
             m = [builder.load(at(block_vectors, k), align=8) for k in range(16)]
-            count_vector = _spread(builder, arguments[2])
+            count_vector = builder.load(count_pointer, align=8)
             for k, digest in enumerate(_compress(builder, h, m, count_vector)[:words]):
                 builder.store(digest, at(out_vectors, k), align=8)
             return context.get_dummy_value()
 
-        return types.void(state, blocks, count, digests), generate
+        return types.void(state, blocks, counts, digests), generate
 
     return intrinsic(hash_eight)
 
 
 hash_eight: Any = _hash(2)
-"""hash_eight(state (8,), blocks (16, 8), count, digests (2, 8)) inside a kernel, all uint64, C-contiguous: 128-bit
-digests of eight last blocks, one per column, from one state; `count` is the number of bytes so far, this block's included."""
+"""hash_eight(state (8,), blocks (16, 8), counts (8,), digests (2, 8)) inside a kernel, all uint64, C-contiguous: 128-bit
+digests of eight last blocks, one per column, from one state; counts: bytes so far, the block's included."""
 
 hash_eight_long: Any = _hash(8)
 """The same with whole digests: (8, 8)."""

@@ -28,14 +28,14 @@ def _hash_rows(
     n, width = rows.shape
     blocks = np.zeros((16, 8), np.uint64)
     digests = np.empty((2, 8), np.uint64)
-    count = np.uint64(BLOCK_BYTES + 8 * (width + 1))
+    counts = np.full(8, np.uint64(BLOCK_BYTES + 8 * (width + 1)))
     for start in range(0, n, 8):
         filled = min(8, n - start)
         for lane in range(filled):
             for k in range(width):
                 blocks[k, lane] = rows[start + lane, k]
             blocks[width, lane] = numbers[start + lane]
-        hash_eight(state, blocks, count, digests)
+        hash_eight(state, blocks, counts, digests)
         for lane in range(filled):
             out[start + lane, 0] = digests[0, lane]
             out[start + lane, 1] = digests[1, lane]

@@ -31,6 +31,7 @@ from hefu.engine.session import Session
 
 _LEAVES_AT_ONCE = 1 << 18  # 4 MiB of seeds
 _ANSWER_BYTES = 1 << 22
+DEFAULT_MAX_BUCKET_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,18 @@ def serve_table(asker: Channel, table: KeyedTable) -> None:
     asker.send(table.header.to_bytes())
 
 
-def fetch_table(servers: tuple[Channel, Channel]) -> TableHeader:
-    """The asker's offline part; raises PlanMismatch when the servers hold different tables."""
+def fetch_table(
+    servers: tuple[Channel, Channel], max_bucket_bytes: int = DEFAULT_MAX_BUCKET_BYTES
+) -> TableHeader:
+    """The asker's offline part.
+
+    raises  PlanMismatch when the servers hold different tables, FrameInvalid for buckets over `max_bucket_bytes`
+    """
     first, second = (TableHeader.receive(server) for server in servers)
     agree(first, second, servers[1].peer)
+    size = first.layout.bucket_bytes
+    if size > max_bucket_bytes:
+        raise FrameInvalid(servers[0].peer, f"buckets of {size} bytes, over our limit of {max_bucket_bytes}")
     return first
 
 

@@ -117,7 +117,7 @@ def estimate(protocol: str, receiver_items: int, sender_items: int, *, fast_grou
 
 
 def _ecdh(r: int, s: int, fast_group: bool) -> Estimate:
-    onto, again = (10e-6, 9e-6) if fast_group else (50e-6, 38e-6)  # hash, map and multiply; multiply
+    onto, again = (7e-6, 6e-6) if fast_group else (55e-6, 40e-6)  # hash, map and multiply; multiply
     sent = 32 * (r + s) + value_bytes(r, s) * r
     return Estimate("ecdh", sent, onto * r + again * s, onto * s + again * r, 0.0, 3)
 

@@ -8,9 +8,8 @@
 
 Who learns what: R how many distinct items S has, S how many R has and which of up to eight bin keys placed R's items.
 Which items are common, how many, and their values stay shared; `sum` opens totals only. Semi-honest parties;
-assumptions as for `rr22_two_party`. Wrong with probability below 2^-40 in a run of up to 10^7 items
-(targets of 64 bits).
-Cost per item of R (1.27 bins): 660 B for the comparison, 26 B of OKVS; per item of S 62 B of corrections.
+assumptions as for `rr22_two_party`. Wrong with probability below 2^-40 in a run of up to 10^7 items.
+Cost per item of R (1.27 bins): 590 B for the comparison, 26 B of OKVS; per item of S 62 B of corrections.
 Sources: Pinkas, Schneider, Tkachenko, Yanai, "Efficient circuit-based PSI with linear communication", EUROCRYPT 2019;
 Rindal, Schoppmann, EUROCRYPT 2021, section 5 (programmed PRF from an OKVS).
 """
@@ -27,20 +26,18 @@ from hefu.engine.channel import Channel
 from hefu.engine.errors import FrameInvalid, InputInvalid
 from hefu.engine.prg import KEY_BYTES
 from hefu.engine.psi import rr22
-from hefu.engine.psi.circuit_bits import Bits, Chooser, Numbers, Offerer, equal
+from hefu.engine.psi.circuit_bits import Bits, Numbers, equal
+from hefu.engine.psi.circuit_supply import Supply, supply_of
 from hefu.engine.psi.cuckoo import HASHES, Bins, place, region_bins
 from hefu.engine.psi.items import Items, distinct
-from hefu.engine.psi.okvs_bins import plan
 from hefu.engine.psi.okvs_hash import BlockHash
 from hefu.engine.psi.okvs_hint import hear_corrections, tell_corrections
 from hefu.engine.psi.okvs_shared import SharedHashes
 from hefu.engine.psi.outcome import agree
-from hefu.engine.psi.vole_silent import SilentReceiver, SilentSender
 from hefu.engine.session import Session
 
 ATTEMPTS = 8
 BATCH_BINS = 1 << 13
-_VOLE, _BACK = 1 << 32, 1 << 33  # operation numbers of the parts: callers' own are below
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +59,53 @@ class Shares:
 
 
 def receive(
-    session: Session, channel: Channel, items: Items, *, operation: int, values: bool = False
+    session: Session,
+    channel: Channel,
+    items: Items,
+    *,
+    operation: int,
+    values: bool = False,
+    dealer: Channel | None = None,
 ) -> Shares:
     """R's side.
 
     items   (n, 2) uint64, hashed under a key shared with the sender; repeated rows share a bin
     values  whether the sender brings a value per item; both must say the same
+    dealer  the channel to a node that deals (`circuit_dealt.deal`); both must have one, or neither
     raises  PlanMismatch, ChannelError; InputInvalid when none of eight keys places the items
     """
     mine = distinct(items)
-    peer_items = agree(channel, len(mine.items), _name(values))
+    peer_items = agree(channel, len(mine.items), _name(values, dealer))
     public = _Public(session, channel.peer, operation, len(mine.items))
+    supply = supply_of(session, channel, dealer, operation)
+    supply.announce(len(mine.items))
     table = public.place(channel, mine.items, session, operation)
     keys = session.private_prg(operation, "circuit empty bins").words(2 * len(table)).reshape(-1, 2)
     for h in range(HASHES):
         bins = np.arange(h * public.region, (h + 1) * public.region)
         bins = bins[table[bins] >= 0]
         keys[bins] = public.tweaked(mine.items[table[bins]], h)
-    vole = SilentReceiver(session, channel, plan(len(keys)).size, operation=operation + _VOLE)
+    vole = supply.vole_receiver(len(keys))
     got = rr22.evaluate_receiver(session, channel, public.oprf, keys, vole, operation=operation)
     hear_corrections(channel, public.hint, keys, HASHES * peer_items, got)
-    flags, shares, common = _compare_as_receiver(session, channel, got, values, operation)
+    flags, shares, common = _compare_as_receiver(channel, supply, got, values)
     bin_of = np.empty(len(mine.items), dtype=np.int64)
     bin_of[table[table >= 0]] = np.flatnonzero(table >= 0)
     return Shares(flags, shares, common, bin_of if mine.rows is None else bin_of[mine.rows], peer_items)
 
 
 def send(
-    session: Session, channel: Channel, items: Items, values: Numbers | None = None, *, operation: int
+    session: Session,
+    channel: Channel,
+    items: Items,
+    values: Numbers | None = None,
+    *,
+    operation: int,
+    dealer: Channel | None = None,
 ) -> Shares:
     """S's side.
 
-    items   as for `receive`
+    items, dealer  as for `receive`
     values  (n,) uint64, one per row; those of repeated rows are added up
     raises  PlanMismatch, ChannelError, InputInvalid
     """
@@ -101,8 +113,9 @@ def send(
         raise InputInvalid("one uint64 value per row is needed")
     mine = distinct(items)
     n = len(mine.items)
-    peer_items = agree(channel, n, _name(values is not None))
+    peer_items = agree(channel, n, _name(values is not None, dealer))
     public = _Public(session, channel.peer, operation, peer_items)
+    supply = supply_of(session, channel, dealer, operation)
     bins = public.hear_bins(channel)
     totals = np.zeros(n, dtype=np.uint64)
     if values is not None:
@@ -116,23 +129,23 @@ def send(
         keys[part] = public.tweaked(mine.items, h)
         wanted[part] = targets[h * public.region + bins.of(mine.items, h).astype(np.int64)]
         wanted[part, 1] += totals
-    vole = SilentSender(session, channel, plan(len(targets)).size, operation=operation + _VOLE)
+    vole = supply.vole_sender(len(targets))
     wanted ^= rr22.evaluate_sender(channel, public.oprf, keys, len(targets), vole)
     tell_corrections(session, channel, public.hint, keys, wanted, operation=operation)
-    flags, shares, common = _compare_as_sender(session, channel, targets, values is not None, operation)
+    flags, shares, common = _compare_as_sender(channel, supply, targets, values is not None)
     return Shares(flags, shares, common, None, peer_items)
 
 
 def _compare_as_receiver(
-    session: Session, channel: Channel, got: NDArray[np.uint64], values: bool, operation: int
+    channel: Channel, supply: Supply, got: NDArray[np.uint64], values: bool
 ) -> tuple[Bits, Numbers | None, np.uint64]:
-    chooser = Chooser(session, channel, operation, "circuit")
-    offerer = Offerer(session, channel, operation + _BACK, "circuit back") if values else None
+    chooser, offerer = supply.chooser(), supply.offerer(back=True) if values else None
+    width = target_bits(len(got))
     flags = np.empty(len(got), dtype=np.uint8)
     shares = np.empty(len(got) if values else 0, dtype=np.uint64)
     common = np.zeros(1, dtype=np.uint64)
-    for part in _batches(len(got)):
-        flag = flags[part] = equal(channel, chooser, np.ascontiguousarray(got[part, 0]))
+    for part in batches(len(got)):
+        flag = flags[part] = equal(channel, chooser, np.ascontiguousarray(got[part, 0]), width)
         common += _sum(flag - np.uint64(2) * chooser.multiply(flag))
         if offerer is not None:
             number = np.ascontiguousarray(got[part, 1])
@@ -142,21 +155,26 @@ def _compare_as_receiver(
 
 
 def _compare_as_sender(
-    session: Session, channel: Channel, targets: NDArray[np.uint64], values: bool, operation: int
+    channel: Channel, supply: Supply, targets: NDArray[np.uint64], values: bool
 ) -> tuple[Bits, Numbers | None, np.uint64]:
-    offerer = Offerer(session, channel, operation, "circuit")
-    chooser = Chooser(session, channel, operation + _BACK, "circuit back") if values else None
+    offerer, chooser = supply.offerer(), supply.chooser(back=True) if values else None
+    width = target_bits(len(targets))
     flags = np.empty(len(targets), dtype=np.uint8)
     shares = np.empty(len(targets) if values else 0, dtype=np.uint64)
     common = np.zeros(1, dtype=np.uint64)
-    for part in _batches(len(targets)):
-        flag = flags[part] = equal(channel, offerer, np.ascontiguousarray(targets[part, 0]))
+    for part in batches(len(targets)):
+        flag = flags[part] = equal(channel, offerer, np.ascontiguousarray(targets[part, 0]), width)
         common += _sum(flag - np.uint64(2) * offerer.multiply(flag.astype(np.uint64)))
         if chooser is not None:
             number = np.uint64(0) - targets[part, 1]
             ours = offerer.multiply(_signed(flag, number))
             shares[part] = ours + flag * number + chooser.multiply(flag)
     return flags, shares if values else None, common[0]
+
+
+def target_bits(bins: int) -> int:
+    """How many bits of a target are compared: one is met by chance in the whole run with probability 2^-40."""
+    return min(64, 40 + bins.bit_length())
 
 
 def _signed(flag: Bits, number: Numbers) -> Numbers:
@@ -169,7 +187,8 @@ def _sum(numbers: Numbers) -> Numbers:
     return np.add.reduce(numbers, keepdims=True)
 
 
-def _batches(count: int) -> Iterator[slice]:
+def batches(count: int) -> Iterator[slice]:
+    """The bins, BATCH_BINS at a time."""
     return (slice(start, min(start + BATCH_BINS, count)) for start in range(0, count, BATCH_BINS))
 
 
@@ -208,5 +227,5 @@ class _Public:
         return self._bins[attempt]
 
 
-def _name(values: bool) -> str:
-    return "circuit 1 values" if values else "circuit 1"
+def _name(values: bool, dealer: Channel | None) -> str:
+    return "circuit 1" + " values" * values + " dealt" * (dealer is not None)

@@ -33,25 +33,25 @@ class Chooser:
         self._hash = BlockHash(session.key(channel.peer, operation, f"{purpose} transfers", KEY_BYTES))
         self._channel = channel
 
-    def transfers(self, count: int) -> tuple[Bits, NDArray[np.uint64]]:
-        """Random choices and the chosen blocks (count, 2)."""
+    def transfers(self, count: int) -> tuple[Bits, Numbers]:
+        """Random choices and the chosen words (count,)."""
         choices, blocks, _, _ = self._small.extend(count, 0)
-        return choices, self._hash(blocks, out=blocks)
+        return choices, self._hash(blocks, out=blocks)[:, 0]
 
     def triples(self, count: int) -> tuple[Bits, Bits, Bits]:
         """Our shares of random a, b and a AND b."""
-        choices, blocks = self.transfers(2 * count)
-        low = (blocks[:, 0] & np.uint64(1)).astype(np.uint8)
+        choices, words = self.transfers(2 * count)
+        low = _low(words)
         a, b = choices[:count], choices[count:]
         return a, b, (a & b) ^ low[:count] ^ low[count:]
 
     def multiply(self, bits: Bits) -> Numbers:
         """Our shares of our bits times the peer's numbers."""
-        choices, blocks = self.transfers(len(bits))
+        choices, words = self.transfers(len(bits))
         told = np.empty(len(bits), dtype=np.uint64)
         self._channel.send(np.packbits(bits ^ choices))
         self._channel.recv_into(told)
-        return blocks[:, 0] + told * bits
+        return words + told * bits
 
 
 class Offerer:
@@ -62,17 +62,17 @@ class Offerer:
         self._hash = BlockHash(session.key(channel.peer, operation, f"{purpose} transfers", KEY_BYTES))
         self._channel = channel
 
-    def transfers(self, count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Both blocks of random transfers, (count, 2) each."""
+    def transfers(self, count: int) -> tuple[Numbers, Numbers]:
+        """Both words of random transfers, (count,) each."""
         blocks, _ = self._small.extend(count, 0)
         others = self._hash(blocks ^ self._small.delta)
-        return self._hash(blocks, out=blocks), others
+        return self._hash(blocks, out=blocks)[:, 0], others[:, 0]
 
     def triples(self, count: int) -> tuple[Bits, Bits, Bits]:
         """Our shares of random a, b and a AND b."""
         zero, one = self.transfers(2 * count)
-        low = (zero[:, 0] & np.uint64(1)).astype(np.uint8)
-        both = low ^ (one[:, 0] & np.uint64(1)).astype(np.uint8)
+        low = _low(zero)
+        both = low ^ _low(one)
         b, a = both[:count], both[count:]
         return a, b, (a & b) ^ low[:count] ^ low[count:]
 
@@ -82,9 +82,13 @@ class Offerer:
         packed = np.empty(-(-len(numbers) // 8), dtype=np.uint8)
         self._channel.recv_into(packed)
         swapped = np.unpackbits(packed)[: len(numbers)].astype(np.bool_)
-        q0, q1 = np.where(swapped, one[:, 0], zero[:, 0]), np.where(swapped, zero[:, 0], one[:, 0])
+        q0, q1 = np.where(swapped, one, zero), np.where(swapped, zero, one)
         self._channel.send(q0 + numbers - q1)
         return np.uint64(0) - q0
+
+
+def _low(words: Numbers) -> Bits:
+    return (words & np.uint64(1)).astype(np.uint8)
 
 
 def conjunction(channel: Channel, gates: Chooser | Offerer, x: Bits, y: Bits) -> Bits:
@@ -103,13 +107,23 @@ def conjunction(channel: Channel, gates: Chooser | Offerer, x: Bits, y: Bits) ->
     return z.reshape(shape)
 
 
-def equal(channel: Channel, gates: Chooser | Offerer, words: Numbers) -> Bits:
-    """Shares of (our word = the peer's word) for each pair of 64-bit words: 63 ANDs, 6 exchanges."""
-    bits: Bits = np.ascontiguousarray(np.unpackbits(words.view(np.uint8).reshape(-1, 8), axis=1).T)
+def conjunction_sizes(width: int) -> list[int]:
+    """How many rows `equal` joins in each of its exchanges."""
+    sizes = []
+    while width > 1:
+        sizes.append(width // 2)
+        width -= width // 2
+    return sizes
+
+
+def equal(channel: Channel, gates: Chooser | Offerer, words: Numbers, width: int = 64) -> Bits:
+    """Shares of (our word = the peer's word) for each pair, by their lowest `width` bits: width - 1 ANDs."""
+    bits: Bits = np.unpackbits(words.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little").T[:width]
+    bits = np.ascontiguousarray(bits)
     if isinstance(gates, Chooser):
         bits ^= 1
-    while len(bits) > 1:
-        half = len(bits) // 2
-        bits = conjunction(channel, gates, bits[:half], bits[half:])
+    for half in conjunction_sizes(width):
+        both = conjunction(channel, gates, bits[:half], bits[half : 2 * half])
+        bits = np.concatenate([both, bits[2 * half :]])
     flags: Bits = bits[0]
     return flags

@@ -70,9 +70,7 @@ def receive(
     channel = channels[sender]
     peer_items = agree(channel, len(mine.items), _name(both))
     channels[dealer].send(np.array([len(mine.items)], dtype=np.uint64))
-    vole = DealtReceiver(
-        session.prg(dealer, operation, "psi vole a"), session.prg(dealer, operation, "psi vole c")
-    )
+    vole = vole_receiver(session, dealer, operation)
     found = rr22.receive(session, channel, mine.items, peer_items, vole, operation=operation)
     if both:
         tell_common(session, channel, mine.items[found], operation=operation)
@@ -109,16 +107,28 @@ def deal(session: Session, channels: ChannelSet, *, receiver: str, sender: str, 
     said = np.empty(1, dtype=np.uint64)
     channels[receiver].recv_into(said)
     count = checked_count(channels[receiver], said)
-    shape = plan(count)
-    vole = DealtReceiver(
-        session.prg(receiver, operation, "psi vole a"), session.prg(receiver, operation, "psi vole c")
-    )
+    deal_vole(session, channels, count, receiver=receiver, sender=sender, operation=operation)
+    return count
+
+
+def deal_vole(
+    session: Session, channels: ChannelSet, keys: int, *, receiver: str, sender: str, operation: int
+) -> None:
+    """D's part of the VOLE for an OKVS of so many keys."""
+    shape = plan(keys)
+    vole = vole_receiver(session, receiver, operation)
     delta = session.prg(sender, operation, "psi vole delta").words(2)
     for _ in range(shape.bins):
         a, b = vole.take(shape.columns)
         add_scaled(b, a, delta)
         channels[sender].send(b)
-    return count
+
+
+def vole_receiver(session: Session, peer: str, operation: int) -> DealtReceiver:
+    """A and C as the receiver has them (its peer is the dealer), and the dealer (its peer is the receiver)."""
+    return DealtReceiver(
+        session.prg(peer, operation, "psi vole a"), session.prg(peer, operation, "psi vole c")
+    )
 
 
 def _name(both: bool) -> str:

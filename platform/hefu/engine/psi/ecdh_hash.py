@@ -21,13 +21,14 @@ _COUNT = np.uint64(BLOCK_BYTES + 8 * ITEM_WORDS)
 @kernel
 def _uniform(items: NDArray[np.uint64], state: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     blocks = np.zeros((16, 8), np.uint64)
+    counts = np.full(8, _COUNT)
     digests = np.empty((8, 8), np.uint64)
     for start in range(0, len(items), 8):
         filled = min(8, len(items) - start)
         for lane in range(filled):
             blocks[0, lane] = items[start + lane, 0]
             blocks[1, lane] = items[start + lane, 1]
-        hash_eight_long(state, blocks, _COUNT, digests)
+        hash_eight_long(state, blocks, counts, digests)
         for lane in range(filled):
             for k in range(8):
                 out[start + lane, k] = digests[k, lane]

@@ -4,7 +4,7 @@ Both parties hash under one key that they share and nobody else has (`shared_key
 a helper that sees items cannot guess what they were. Two different inputs among n give the same item with probability
 below n^2 / 2^129: 2^-81 at 2^24 rows. The kind of input goes into the key: the integer 7 and the bytes b"7" differ.
 Equal rows give equal items; `distinct` finds them, protocols work on the distinct ones and answer for all rows.
-Source of the hash: BLAKE2b-128, keyed (RFC 7693), as in `engine.tokens`.
+Source of the hash: BLAKE2b-128, keyed and personalised (RFC 7693), over an 8-byte zero and the row.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hefu.engine.blake2b import midstate
 from hefu.engine.errors import InputInvalid
+from hefu.engine.psi.items_hash import hash_rows
 from hefu.engine.psi.lookup import MAX_ROWS, Table
 from hefu.engine.session import Session, derive_key
-from hefu.engine.tokens import tokens
 
 ITEM_WORDS = 2
 
 Items = NDArray[np.uint64]
 
-_CHUNK_ROWS = 1 << 16
+_PERSON = b"hefu psi item v1"
 
 
 def shared_key(session: Session, peer: str, operation: int) -> bytes:
@@ -102,10 +103,10 @@ def _hashed(key: bytes, offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> 
     n = len(offsets) - 1
     if n < 0:
         raise InputInvalid("offsets have one entry more than there are rows")
+    offsets = np.require(offsets, dtype=np.int64, requirements=["C", "W"])
+    data = np.require(data, dtype=np.uint8, requirements=["C", "W"])
+    if offsets[0] < 0 or offsets[-1] > len(data) or np.any(offsets[1:] < offsets[:-1]):
+        raise InputInvalid("offsets don't rise within the data")
     out = np.empty((n, ITEM_WORDS), dtype=np.uint64)
-    zeros = np.zeros(min(n, _CHUNK_ROWS), dtype=np.int32)
-    for start in range(0, n, _CHUNK_ROWS):
-        stop = min(n, start + _CHUNK_ROWS)
-        none = zeros[: stop - start]
-        tokens(offsets[start : stop + 1], data, none.astype(np.uint32), none, {0: key}, out=out[start:stop])
+    hash_rows(offsets, data, midstate(key, 8 * ITEM_WORDS, _PERSON), out)
     return out

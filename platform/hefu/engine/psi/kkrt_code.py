@@ -76,6 +76,7 @@ def sender_values(
     """
     width = out.shape[1]
     blocks = np.zeros((16, 8), np.uint64)
+    counts = np.full(8, _HASHED_BYTES)
     digests = np.empty((2, 8), np.uint64)
     for start in range(0, len(chosen), 8):
         filled = min(8, len(chosen) - start)
@@ -84,7 +85,7 @@ def sender_values(
             for k in range(8):
                 blocks[k, lane] = q[at - first_bin, k] ^ (codes[start + lane, k] & secret[k])
             blocks[8, lane] = np.uint64(at + offset)
-        hash_eight(state, blocks, _HASHED_BYTES, digests)
+        hash_eight(state, blocks, counts, digests)
         for lane in range(filled):
             place = order[chosen[start + lane]]
             word = digests[0, lane]

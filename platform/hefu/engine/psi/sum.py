@@ -33,10 +33,16 @@ class Totals:
 
 
 def receive(
-    session: Session, channel: Channel, items: Items, *, operation: int, values: bool = False
+    session: Session,
+    channel: Channel,
+    items: Items,
+    *,
+    operation: int,
+    values: bool = False,
+    dealer: Channel | None = None,
 ) -> Totals:
     """R's side; arguments and errors as for `circuit.receive`."""
-    shares = circuit.receive(session, channel, items, operation=operation, values=values)
+    shares = circuit.receive(session, channel, items, operation=operation, values=values, dealer=dealer)
     theirs = np.empty(2, dtype=np.uint64)
     channel.recv_into(theirs)
     common, total = (theirs + _own(shares)).view(np.int64).tolist()
@@ -44,10 +50,16 @@ def receive(
 
 
 def send(
-    session: Session, channel: Channel, items: Items, values: Numbers | None = None, *, operation: int
+    session: Session,
+    channel: Channel,
+    items: Items,
+    values: Numbers | None = None,
+    *,
+    operation: int,
+    dealer: Channel | None = None,
 ) -> int:
     """S's side; arguments and errors as for `circuit.send`. Answers how many distinct items the receiver has."""
-    shares = circuit.send(session, channel, items, values, operation=operation)
+    shares = circuit.send(session, channel, items, values, operation=operation, dealer=dealer)
     channel.send(_own(shares))
     return shares.peer_items
 

@@ -154,10 +154,15 @@ class SecretArray:
     # Comparisons.
 
     def __lt__(self, other: Any) -> SecretBits:
-        return self._below(self.__sub__(other))
+        if isinstance(other, SecretArray):
+            x, y = _aligned(self, other)
+            return SecretBits(self.party, compare.less(self.party, x.share, y.share))
+        return SecretBits(self.party, compare.msb(self.party, self.__sub__(other).share))
 
     def __gt__(self, other: Any) -> SecretBits:
-        return self._below(self.__rsub__(other))
+        if isinstance(other, SecretArray):
+            return other < self
+        return SecretBits(self.party, compare.msb(self.party, self.__rsub__(other).share))
 
     def __le__(self, other: Any) -> SecretBits:
         return self.__gt__(other).__invert__()
@@ -166,6 +171,9 @@ class SecretArray:
         return self.__lt__(other).__invert__()
 
     def __eq__(self, other: Any) -> SecretBits:  # type: ignore[override]  # a protocol, not a verdict
+        if isinstance(other, SecretArray):
+            x, y = _aligned(self, other)
+            return SecretBits(self.party, compare.equal(self.party, x.share, y.share))
         return SecretBits(self.party, compare.is_zero(self.party, self.__sub__(other).share))
 
     def __ne__(self, other: Any) -> SecretBits:  # type: ignore[override]
@@ -201,9 +209,6 @@ class SecretArray:
 
     def _shorten(self, share: Arithmetic) -> Arithmetic:
         return truncate.truncate(self.party, share, self.fraction_bits)
-
-    def _below(self, difference: SecretArray) -> SecretBits:
-        return SecretBits(self.party, compare.msb(self.party, difference.share))
 
 
 class SecretBits:

@@ -34,10 +34,11 @@ def _transpose(block: Words) -> None:
         shift = np.uint64(step)
         for base in range(0, 64, 2 * step):
             low, high = 8 * base, 8 * (base + step)
+            one, two = block[low : low + 8 * step], block[high : high + 8 * step]
             for t in range(8 * step):
-                swapped = ((block[low + t] >> shift) ^ block[high + t]) & mask
-                block[high + t] ^= swapped
-                block[low + t] ^= swapped << shift
+                swapped = ((one[t] >> shift) ^ two[t]) & mask
+                two[t] ^= swapped
+                one[t] ^= swapped << shift
         step >>= 1
 
 
@@ -74,9 +75,9 @@ def _unslice(planes: Words, words: Words, block: Words) -> None:
                 words[offset + j] = block[8 * j + w]
 
 
-def to_planes(words: Words) -> Words:
-    """(64, words_for(n)) planes of n words (one row, C-contiguous); beyond the last element all bits are 0."""
-    planes = np.empty((64, words_for(len(words))), dtype=np.uint64)
+def to_planes(words: Words, out: Words | None = None) -> Words:
+    """(64, words_for(n)) planes of n words (one row, C-contiguous), in `out` if given; beyond the last element all bits are 0."""
+    planes = np.empty((64, words_for(len(words))), dtype=np.uint64) if out is None else out
     _slice(words, planes, np.zeros(64 * _BLOCKS, dtype=np.uint64))
     return planes
 

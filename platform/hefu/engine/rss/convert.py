@@ -19,19 +19,21 @@ _SIX, _LOW_SIX, _ONE = np.uint64(6), np.uint64(63), np.uint64(1)
 
 @kernel
 def _bits_minus(packed: Words, mask: Words, start: int, out: Words) -> None:
+    rest = out[start : start + len(mask)]
     for i in range(len(mask)):
         k = np.uint64(start + i)
-        out[k] = ((packed[k >> _SIX] >> (k & _LOW_SIX)) & _ONE) - mask[i]
+        rest[i] = ((packed[k >> _SIX] >> (k & _LOW_SIX)) & _ONE) - mask[i]
 
 
 @kernel
 def _flip(words: Words, packed: Words, keep: Words, mask: Words, start: int, out: Words) -> None:
     """out = (1 - 2v) words + keep v + mask; `words` are those of this chunk, `keep` one word."""
+    flipped = out[start : start + len(mask)]
     for i in range(len(mask)):
         k = np.uint64(start + i)
         v = (packed[k >> _SIX] >> (k & _LOW_SIX)) & _ONE
         sign = np.uint64(0) - v
-        out[k] = ((words[i] ^ sign) + v) + (v & keep[0]) + mask[i]
+        flipped[i] = ((words[i] ^ sign) + v) + (v & keep[0]) + mask[i]
 
 
 def to_arithmetic(party: Party, x: Bits) -> Arithmetic:

@@ -32,7 +32,7 @@ def ring_product(left: Words, right: Words) -> Words:
     for number, panel in enumerate(panels):
         part = right[:, number * _PANEL : (number + 1) * _PANEL]
         panel[:inner, : part.shape[1]] = part
-    _wide(padded, panels, np.empty(_TILE, dtype=np.uint64), out)
+    _wide(padded, panels.reshape(len(panels), full_inner // 4, _TILE), np.empty(_TILE, dtype=np.uint64), out)
     return out
 
 
@@ -49,9 +49,8 @@ def _narrow(left: Words, right: Words, out: Words) -> None:
 @kernel
 def _wide(left: Words, panels: Words, tile: Words, out: Words) -> None:
     rows, columns = out.shape
-    inner = panels.shape[1]
+    inner = 4 * panels.shape[1]
     for number in range(panels.shape[0]):
-        panel = panels[number].reshape(-1)
         first = number * 16
         width = min(16, columns - first)
         for i in range(0, left.shape[0], 4):
@@ -77,9 +76,9 @@ def _wide(left: Words, panels: Words, tile: Words, out: Words) -> None:
                     left[i + 3, k + 2],
                     left[i + 3, k + 3],
                 )
-                p = k * 16
+                block = panels[number, k >> 2]
                 for j in range(16):
-                    b0, b1, b2, b3 = panel[p + j], panel[p + 16 + j], panel[p + 32 + j], panel[p + 48 + j]
+                    b0, b1, b2, b3 = block[j], block[16 + j], block[32 + j], block[48 + j]
                     tile[j] += a00 * b0 + a01 * b1 + a02 * b2 + a03 * b3
                     tile[16 + j] += a10 * b0 + a11 * b1 + a12 * b2 + a13 * b3
                     tile[32 + j] += a20 * b0 + a21 * b1 + a22 * b2 + a23 * b3

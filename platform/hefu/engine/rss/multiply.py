@@ -20,9 +20,12 @@ def local_products(
     x: Words, x2: Words, y: Words, y2: Words, mine: Words, following: Words, start: int, out: Words
 ) -> None:
     """z_i for one chunk of elements."""
-    for i in range(len(mine)):
-        k = start + i
-        out[k] = x[k] * (y[k] + y2[k]) + x2[k] * y[k] + mine[i] - following[i]
+    n = len(mine)
+    a, a2 = x[start : start + n], x2[start : start + n]
+    b, b2 = y[start : start + n], y2[start : start + n]
+    z = out[start : start + n]
+    for i in range(n):
+        z[i] = a[i] * (b[i] + b2[i]) + a2[i] * b[i] + mine[i] - following[i]
 
 
 @kernel
@@ -30,16 +33,20 @@ def local_ands(
     x: Words, x2: Words, y: Words, y2: Words, mine: Words, following: Words, start: int, out: Words
 ) -> None:
     """The same over Z_2, 64 elements to a word."""
-    for i in range(len(mine)):
-        k = start + i
-        out[k] = (x[k] & (y[k] ^ y2[k])) ^ (x2[k] & y[k]) ^ mine[i] ^ following[i]
+    n = len(mine)
+    a, a2 = x[start : start + n], x2[start : start + n]
+    b, b2 = y[start : start + n], y2[start : start + n]
+    z = out[start : start + n]
+    for i in range(n):
+        z[i] = (a[i] & (b[i] ^ b2[i])) ^ (a2[i] & b[i]) ^ mine[i] ^ following[i]
 
 
 @kernel
 def add_zero(words: Words, mine: Words, following: Words, start: int) -> None:
     """words += F(k_i) - F(k_{i+1}), in place."""
+    z = words[start : start + len(mine)]
     for i in range(len(mine)):
-        words[start + i] += mine[i] - following[i]
+        z[i] += mine[i] - following[i]
 
 
 def multiply(party: Party, x: Arithmetic, y: Arithmetic) -> Arithmetic:

@@ -10,7 +10,9 @@ Source: Araki, Furukawa, Lindell, Nof, Ohara, CCS 2016, section 2.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -27,16 +29,24 @@ Words = NDArray[np.uint64]
 CHUNK_WORDS: Final = 1 << 14
 """How many words of keystream are made at once: two such buffers stay in the second-level cache."""
 
+DEFAULT_SLAB: Final = 1 << 19
+"""How many elements a protocol of many rounds takes at a time: memory is bounded, rounds are counted per slab."""
+
+_KEPT_BUFFERS: Final = 8
+
 
 class Party:
     """P_index of three.
 
     session, channels  this party's; the channels to both others are past their handshake
     names              the three parties in ring order, the same at each of them
+    slab               elements that comparisons and truncations take at a time, a multiple of 64, the same at all three
     raises             InputInvalid when the names don't fit session and channels
     """
 
-    def __init__(self, session: Session, channels: ChannelSet, names: Sequence[str]) -> None:
+    def __init__(
+        self, session: Session, channels: ChannelSet, names: Sequence[str], *, slab: int = DEFAULT_SLAB
+    ) -> None:
         if sys.byteorder != "little":
             raise EngineError("shares travel as little-endian words; this machine is big-endian")
         if len(names) != 3 or len(set(names)) != 3 or session.party not in names:
@@ -48,6 +58,10 @@ class Party:
         self.session = session
         self.names = tuple(names)
         self.index = self.names.index(session.party)
+        if slab < 64 or slab % 64:
+            raise InputInvalid(f"a slab is a multiple of 64 elements, not {slab}")
+        self.slab = slab
+        self.scratch = Scratch()
         self._channels = channels
         self._operations = 0
 
@@ -90,6 +104,33 @@ class Party:
         """Send to P_{i+1} while receiving from P_{i-1}: what each lacks to open."""
         if words.size:
             self.channel(self.index + 1).shift(words, self.channel(self.index - 1), out)
+
+
+class Scratch:
+    """Buffers that a party uses over and over: touching fresh memory costs more than most of what is done with it."""
+
+    def __init__(self) -> None:
+        self._free: list[Words] = []
+
+    @contextmanager
+    def lend(self) -> Iterator[Callable[..., Words]]:
+        """`take(*shape)` gives an array with any content, which must not outlive the block."""
+        taken: list[Words] = []
+
+        def take(*shape: int) -> Words:
+            size = prod(shape)
+            fitting = [n for n, buffer in enumerate(self._free) if buffer.size >= size]
+            found = min(fitting, key=lambda n: self._free[n].size, default=None)
+            buffer = np.empty(size, dtype=np.uint64) if found is None else self._free.pop(found)
+            taken.append(buffer)
+            return buffer[:size].reshape(shape)
+
+        try:
+            yield take
+        finally:
+            self._free += taken
+            self._free.sort(key=len, reverse=True)
+            del self._free[_KEPT_BUFFERS:]
 
 
 class Operation:

@@ -8,32 +8,79 @@ Who learns what: nobody anything. 8 bytes an element for the planes, and 2 bits 
 Source of the split: Mohassel, Rindal, ABY3, CCS 2018, 5.3.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hefu.engine.kernels import kernel
 from hefu.engine.rss.bitslice import to_planes
 from hefu.engine.rss.party import Operation, Words
-from hefu.engine.rss.shares import Arithmetic, Bits, flat, words_for
+from hefu.engine.rss.shares import Arithmetic, flat, words_for
+
+Pair = tuple[Words, Words]
 
 
-def sum_planes(op: Operation, x: Arithmetic, *, negate_second: bool = False) -> Bits:
-    """64 planes of (x_0 + x_1) xor x_2, or xor -x_2. One message, from P0 to P1."""
-    party = op.party
-    masked = np.empty((64, words_for(x.size)), dtype=np.uint64)
-    if party.index == 1:
-        party.receive(0, masked)
-        return Bits(masked, _known_to_two(x.second, negate_second), x.shape)
-    op.stream(0, "planes").fill(masked.reshape(-1))
-    if party.index == 2:
-        return Bits(_known_to_two(x.first, negate_second), masked, x.shape)
-    rest = to_planes(flat(x.first + x.second))
-    rest ^= masked
-    party.send(1, rest)
-    return Bits(masked, rest, x.shape)
+class Summands:
+    """One operation's splits, slab after slab; the coins go on from one to the next."""
+
+    def __init__(self, op: Operation) -> None:
+        self.party = op.party
+        me = op.party.index
+        self._planes = None if me == 1 else op.stream(0, "planes")
+        self._first = None if me == 1 else op.stream(0, "carries")
+        self._last = None if me == 0 else op.stream(2, "carries")
+
+    def planes(self, words: Words, take: Callable[..., Words]) -> Pair:
+        """64 planes of a xor b: this party's two components. `words` (one row) are P0's a, or P1's and P2's b."""
+        masked, sliced = (take(64, words_for(len(words))) for _ in range(2))
+        to_planes(words, sliced)
+        if self._planes is None:
+            self.party.receive(0, masked)
+            return masked, sliced
+        self._planes.fill(masked.reshape(-1))
+        if self.party.index == 2:
+            return sliced, masked
+        sliced ^= masked
+        self.party.send(1, sliced)
+        return masked, sliced
+
+    def carries(self, planes: Pair, take: Callable[..., Words]) -> Pair:
+        """a AND b of planes 0..62, highest first. Two messages: P1 to P0, P2 to P1."""
+        party, width = self.party, planes[0].shape[1]
+        out, second = (take(63, width) for _ in range(2))
+        if self._last is None:
+            if self._first is not None:
+                self._first.fill(out.reshape(-1))
+            party.receive(1, second)
+            return out, second
+        self._last.fill(out.reshape(-1))
+        _xor_ands(planes[0], planes[1], out)
+        if self._first is None:
+            if out.size:
+                party.channel(0).shift(out, party.channel(2), second)
+            return out, second
+        self._first.fill(second.reshape(-1))
+        out ^= second
+        party.send(1, out)
+        return out, second
 
 
-def _known_to_two(words: Words, negate: bool) -> Words:
-    return to_planes(flat(-words if negate else words))
+def own_summand(index: int, x: Arithmetic, y: Arithmetic | None, span: slice, out: Words) -> None:
+    """P0: (x_0 + x_1) - (y_0 + y_1), the others x_2 - y_2, for a stretch of rows; y may be missing."""
+    component = x.second if index == 1 else x.first
+    if y is None:
+        out[:] = component[span]
+    else:
+        np.subtract(component[span], (y.second if index == 1 else y.first)[span], out=out)
+    if index == 0:
+        out += x.second[span]
+        if y is not None:
+            out -= y.second[span]
+
+
+def in_a_row(x: Arithmetic) -> Arithmetic:
+    """The same shares as one row of elements, contiguous."""
+    return Arithmetic(flat(x.first), flat(x.second))
 
 
 @kernel
@@ -41,26 +88,6 @@ def _xor_ands(a: Words, b: Words, out: Words) -> None:
     """out[r] ^= a[last - r] & b[last - r]: the rows of `out` run downwards."""
     last = len(out) - 1
     for r in range(len(out)):
-        for c in range(out.shape[1]):
-            out[r, c] ^= a[last - r, c] & b[last - r, c]
-
-
-def carries(op: Operation, planes: Bits) -> Bits:
-    """a AND b of planes 0..62 of `sum_planes`, highest first. Two messages: P1 to P0, P2 to P1."""
-    party = op.party
-    out, second = (np.empty((planes.planes - 1, planes.first.shape[1]), dtype=np.uint64) for _ in range(2))
-    if party.index == 0:
-        op.stream(0, "carries").fill(out.reshape(-1))
-        party.receive(1, second)
-        return Bits(out, second, planes.shape)
-    op.stream(2, "carries").fill(out.reshape(-1))
-    if party.index == 1:
-        _xor_ands(planes.first, planes.second, out)
-        if out.size:
-            party.channel(0).shift(out, party.channel(2), second)
-    else:
-        op.stream(0, "carries").fill(second.reshape(-1))
-        _xor_ands(planes.first, planes.second, out)
-        out ^= second
-        party.send(1, out)
-    return Bits(out, second, planes.shape)
+        a_row, b_row, z = a[last - r], b[last - r], out[r]
+        for c in range(len(z)):
+            z[c] ^= a_row[c] & b_row[c]
