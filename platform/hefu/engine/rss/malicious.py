@@ -27,8 +27,8 @@ from hefu.engine.rss.shares import Arithmetic, broadcast, concatenate
 
 __all__ = ["MAX_BATCH", "ActiveParty", "CheatingDetected"]
 
-MAX_BATCH = 1 << 14
-"""How many products are verified at once: 2 KiB of memory each."""
+MAX_BATCH = 1 << 13
+"""How many products are verified at once: about 3 KiB of memory each."""
 
 _Triple = tuple[Arithmetic, Arithmetic, Arithmetic]
 
