@@ -15,9 +15,12 @@ from typing import Any
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]  # it ships no types
 from llvmlite import ir
+from numba import config as numba_config
 from numba import types
 from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
+
+_CONFIG: Any = numba_config
 
 LANES = 8
 LIMBS = 5
@@ -34,7 +37,11 @@ Number = list[Any]
 
 
 def available() -> bool:
-    """Whether this CPU has the instructions."""
+    """Whether kernels are compiled, and for a CPU that has the instructions: this one, unless numba is told otherwise."""
+    if _CONFIG.DISABLE_JIT:
+        return False
+    if _CONFIG.CPU_NAME or _CONFIG.CPU_FEATURES:
+        return "+avx512ifma" in (_CONFIG.CPU_FEATURES or "")
     features = llvm.get_host_cpu_features()
     return bool(features.get("avx512ifma") and features.get("avx512f"))
 
