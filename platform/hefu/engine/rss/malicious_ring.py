@@ -144,7 +144,8 @@ def local_products(left: Words, left2: Words, right: Words, right2: Words) -> Wo
             sums.append(sum(_row_sums(part, other) for part, other in zip(parts, others, strict=True)))
         return np.stack(sums).reshape(2, REPETITIONS, DEGREE)
     out = np.zeros((2, REPETITIONS, 2 * DEGREE - 1), dtype=np.uint64)
-    _products(*(np.ascontiguousarray(c) for c in (left, left2, right, right2)), out)
+    rows = [np.ascontiguousarray(c) for c in (left, left2, right, right2)]
+    _products(rows[0], rows[1], rows[2], rows[3], out)
     return reduced(out)
 
 
