@@ -136,7 +136,7 @@ def _kkrt(r: int, s: int, fast_group: bool) -> Estimate:
 
 def _rr22(r: int, s: int, fast_group: bool) -> Estimate:
     base = 0.06  # 128 base transfers and the seed of the VOLE
-    sent = min(350_000.0, 20_000 + 496.0 * r) + 23.8 * r + value_bytes(r, s) * s
+    sent = min(400_000.0, 25_000 + 700.0 * r) + 23.8 * r + value_bytes(r, s) * s
     return Estimate("rr22", sent, base + 0.9e-6 * r + 0.05e-6 * s, base + 0.35e-6 * r + 0.3e-6 * s, 0.0, 8)
 
 
