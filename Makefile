@@ -16,7 +16,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := ledger/hefu_ledger platform/hefu flows/hefu_flows ui/hefu_ui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check lint bench lock clean
+.PHONY: help setup demo test test-fast check lint bench bench-peers lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -41,8 +41,13 @@ lint: $(STAMPS)/project  ## format and lint only
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 
-bench: setup  ## the side-by-side benchmark of reconciliation
-	@$(BIN)/python bench/reconcile.py $(ARGS)
+bench: setup  ## every benchmark beside its peers (see `make bench-peers`), and reconciliation; takes half an hour
+	@$(BIN)/python -m bench engine $(ARGS)
+	@$(BIN)/python -m bench pir $(ARGS)
+	@$(BIN)/python bench/reconcile.py --rows 1000000
+
+bench-peers: $(STAMPS)/environment  ## the other programs to measure against, each in an environment of its own: 2 GB
+	@$(BIN)/python bench/peers/install.py $(ARGS)
 
 lock: $(STAMPS)/bootstrap  ## resolve pyproject.toml anew into requirements.lock
 	@$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -21,14 +21,15 @@ from bench.machine import described
 from bench.rows import Row, as_row, report
 from bench.setting import Setting
 
-ENGINE = ("arithmetic", "sorting", "regression", "psi", "paillier", "aggregation", "pir")
+ENGINE = ("arithmetic", "sorting", "regression", "psi", "paillier", "aggregation")
+BESIDE = ("pir",)
 APART = ("growth", "wan")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=("engine", *ENGINE, *APART))
+    parser.add_argument("name", choices=("engine", *ENGINE, *BESIDE, *APART))
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     parser.add_argument("--no-peers", action="store_true", help="measure ours only")
     parser.add_argument("--scale", type=float, default=1.0, help="multiply every size by this")
@@ -59,8 +60,8 @@ def group(name: str, setting: Setting) -> Iterator[Row]:
     """The rows of one group; what cannot be measured is a row with its reason."""
     try:
         module = importlib.import_module(f"bench.{name}")
-        wants = inspect.signature(module.rows).parameters
-        yield from map(as_row, module.rows(setting) if wants else module.rows())
+        ours = "setting" in inspect.signature(module.rows).parameters
+        yield from map(as_row, module.rows(setting) if ours else module.rows())
     except Exception as error:
         yield Row(name, note=f"{FAILED}{type(error).__name__}: {error}"[:400])
 

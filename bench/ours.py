@@ -18,7 +18,7 @@ from hefu.engine import launch
 from hefu.engine.channel import ChannelSet
 from hefu.engine.session import Session
 
-from bench.wan import Link, Relays
+from bench.relay import Link, Relays
 
 RSS_PARTIES = ("P0", "P1", "P2")
 
@@ -33,8 +33,23 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Lap:
+    """One repetition at one party; `begun` and `ended` on the machine's clock, which all processes share."""
+
+    cpu_s: float
+    begun: float
+    ended: float
+    bytes: int
+    rounds: int
+    peak_mb: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """The cheapest of the repetitions, summed over the parties (wall, peak and rounds: the largest)."""
+    """The cheapest of the repetitions: CPU and bytes summed over the parties; peak and rounds the largest party's.
+
+    wall_s  from when the last party began to when the last one ended
+    """
 
     cpu_s: float
     wall_s: float
@@ -59,15 +74,15 @@ def measure(
 ) -> Cost:
     """Run every party's work `repeat` times in one set of processes.
 
-    warm    loads and compiles, at each party, before the idle memory is read
+    warm    loads and compiles, before the parties start
     inner   runs within one repetition: costs are divided by it (latencies)
     link    delay and rate between every two parties
     raises  WrongResult, PartyFailed
     """
     if warm is not None:
-        warm()  # before the fork: one process compiles, not every party
+        warm()  # before the fork: one process compiles, and every party inherits what it loaded
     programs = {party: _program(work, repeat, inner) for party, work in works.items()}
-    options: dict[str, Any] = {"prepare": warm, "tls": tls, "timeout_seconds": timeout_seconds}
+    options: dict[str, Any] = {"tls": tls, "timeout_seconds": timeout_seconds}
     if link is None:
         reports = launch.measure(programs, **options)
     else:
@@ -81,7 +96,7 @@ def measure(
     costs = [
         Cost(
             sum(lap.cpu_s for lap in together) / inner,
-            max(lap.wall_s for lap in together) / inner,
+            (max(lap.ended for lap in together) - max(lap.begun for lap in together)) / inner,
             sum(lap.bytes for lap in together) // inner,
             max(lap.rounds for lap in together) // inner,
             max(lap.peak_mb - idle[party] for party, lap in zip(reports, together, strict=True)),
@@ -97,17 +112,17 @@ def everywhere(work: Work) -> dict[str, Work]:
 
 
 def _program(work: Work, repeat: int, inner: int) -> launch.Program:
-    def program(session: Session, channels: ChannelSet) -> tuple[bool, list[Cost]]:
+    def program(session: Session, channels: ChannelSet) -> tuple[bool, list[Lap]]:
         prepared = work.setup(session, channels)
-        laps: list[Cost] = []
+        laps: list[Lap] = []
         for _ in range(repeat):
             sent, heard = _counted(channels)
-            cpu, wall = time.process_time(), time.perf_counter()
+            cpu, begun = time.process_time(), time.monotonic()
             for _ in range(inner):
                 result = work.run(prepared)
-            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            cpu, ended = time.process_time() - cpu, time.monotonic()
             now_sent, now_heard = _counted(channels)
-            laps.append(Cost(cpu, wall, now_sent - sent, now_heard - heard, _peak_mb()))
+            laps.append(Lap(cpu, begun, ended, now_sent - sent, now_heard - heard, _peak_mb()))
         return bool(work.check(prepared, result)), laps
 
     return program

@@ -90,8 +90,8 @@ def beside(
     return beside_row(row, peers)
 
 
-def beside_row(row: Row, peers: Iterable[Peer], pick: str | None = None) -> list[Row]:
-    """As `beside`, from a row of ours; `pick` names one of the costs of a script that answers several."""
+def beside_row(row: Row, peers: Iterable[Peer], pick: str | None = None, count: int = 1) -> list[Row]:
+    """As `beside`, from a row of ours; `pick` names one of the costs of a script that answers several, each for one of `count`."""
     rows, absent = [], []
     for peer in peers:
         try:
@@ -99,7 +99,7 @@ def beside_row(row: Row, peers: Iterable[Peer], pick: str | None = None) -> list
         except PeerAbsent as reason:
             absent.append(str(reason))
             continue
-        cpu = found["cpu_s"] if pick is None else found["costs"][pick]
+        cpu = found["cpu_s"] if pick is None else found["costs"][pick] * count
         wall = found.get("wall_s") if pick is None else None
         wrong = found.get("wrong_elements")
         note = f"{peer.name}: {wrong} elements wrong" if wrong else ""

@@ -1,126 +1,91 @@
-"""A wide-area link in user space: a relay between two parties that delays every byte and lets so many through a second.
+"""Comparison, sort and intersection between parties that are far apart: 40 ms one way (80 ms there and back), 100 Mbit/s.
 
-Each direction of each connection is a line of its own: bytes leave in order, `rate` a second, and arrive `delay` after
-they left. Nothing is lost, and TCP's slow start over a long link is not modelled: a real one is no faster. The relay is
-one process beside the parties; its own CPU is nobody's. At most a delay's worth of bytes and one buffer are under way,
-then the sender waits, as it would for a full socket.
-
-    with Relays(Link(delay_seconds=0.04, bits_per_second=100e6)) as relays:
-        launch.measure(programs, route=relays.route)
+Rounds are measured: with the delay alone, a run takes that much longer than on loopback once for every message that
+has to wait for another. `--write` puts the table into docs/performance.md.
 """
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import queue
-import socket
-import threading
-import time
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from types import TracebackType
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
-_SLICE = 1 << 14
-_BUFFER_BYTES = 1 << 20
+from rich.console import Console
 
+from bench import arithmetic, page, psi, sorting
+from bench.machine import described, sentence
+from bench.ours import Cost, everywhere, measure
+from bench.relay import Link
+from bench.rows import rounded, shown, size_name
+from bench.setting import Setting
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """delay_seconds one way (a round trip takes twice that); bits_per_second in each direction of each connection."""
+LINK = Link(delay_seconds=0.040, bits_per_second=100e6)
+DELAY_ALONE = Link(delay_seconds=0.040, bits_per_second=1e12)
 
-    delay_seconds: float
-    bits_per_second: float
-
-    @property
-    def name(self) -> str:
-        """As it stands in tables."""
-        return f"{self.delay_seconds * 1000:g} ms one way, {self.bits_per_second / 1e6:g} Mbit/s"
+Measure = Callable[[Link | None], Cost]
 
 
-class Relays:
-    """The relay process, while the block lasts."""
-
-    def __init__(self, link: Link) -> None:
-        context = multiprocessing.get_context("fork")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(link, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def route(self, sender: str, recipient: str, port: int) -> int:
-        """The port at which `sender` reaches the one who listens at `port`, over the link."""
-        self._pipe.send(port)
-        found: int = self._pipe.recv()
-        return found
-
-    def __enter__(self) -> Relays:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pipe.close()
-        self._process.join(5)
-        if self._process.is_alive():
-            self._process.kill()
+def subjects(setting: Setting) -> dict[str, Measure]:
+    """What is measured over the link."""
+    few, many = setting.size(10**4), setting.size(10**5)
+    return {
+        f"comparison {size_name(many)}": _shares(arithmetic.work, "comparison", many, arithmetic.warm),
+        f"sort {size_name(few)}": _shares(sorting.work, "sort", few, sorting.warm),
+        f"PSI {size_name(many)}, KKRT": _intersection(psi.kkrt, many),
+        f"PSI {size_name(many)}, silent VOLE": _intersection(psi.two_party, many),
+        f"PSI {size_name(many)}, dealt VOLE": _intersection(psi.dealer, many),
+        f"PSI {size_name(few)}, ECDH": _intersection(psi.ecdh, few),
+    }
 
 
-class Line:
-    """One direction: what is put in comes out in order, late and slowly enough."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._free_at = 0.0  # when the last byte so far has left
-        self._under_way: queue.Queue[tuple[float, bytes] | None] = queue.Queue()
-        capacity = link.delay_seconds * link.bits_per_second / 8 + _BUFFER_BYTES
-        self._room = threading.Semaphore(int(capacity / _SLICE) + 1)
-        self._gone = threading.Event()
-
-    def carry(self, source: socket.socket, sink: socket.socket) -> None:
-        """Until the source closes; then the sink is closed for writing."""
-        writer = threading.Thread(target=self._write, args=(sink,), daemon=True)
-        writer.start()
-        with contextlib.suppress(OSError):
-            while (data := source.recv(_SLICE)) and not self._gone.is_set():
-                self._room.acquire()
-                now = time.monotonic()
-                self._free_at = max(self._free_at, now) + len(data) * 8 / self._link.bits_per_second
-                self._under_way.put((self._free_at + self._link.delay_seconds, data))
-        self._under_way.put(None)
-        writer.join()
-
-    def _write(self, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while (item := self._under_way.get()) is not None:
-                due, data = item
-                time.sleep(max(due - time.monotonic(), 0.0))
-                self._room.release()
-                sink.sendall(data)
-        self._gone.set()  # where the far end left early, the reader must not wait for room
-        self._room.release()
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
+def _shares(work: Callable[..., object], kind: str, n: int, warm: Callable[[], None]) -> Measure:
+    return lambda link: measure(everywhere(work(kind, n)), warm=warm, link=link)  # type: ignore[arg-type]
 
 
-def _serve(link: Link, pipe: Connection) -> None:
-    with contextlib.suppress(EOFError):
-        while True:
-            port = pipe.recv()
-            listener = socket.create_server(("127.0.0.1", 0))
-            threading.Thread(target=_relay, args=(link, listener, port), daemon=True).start()
-            pipe.send(listener.getsockname()[1])
+def _intersection(protocol: Callable[[], psi.Protocol], n: int) -> Measure:
+    def measured(link: Link | None) -> Cost:
+        with tempfile.TemporaryDirectory() as name:
+            return psi.run(protocol(), psi.make_files(Path(name), n), link=link)
+
+    return measured
 
 
-def _relay(link: Link, listener: socket.socket, port: int) -> None:
-    near = listener.accept()[0]
-    listener.close()
-    far = socket.create_connection(("127.0.0.1", port))
-    for end in (near, far):
-        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    back = threading.Thread(target=Line(link).carry, args=(far, near), daemon=True)
-    back.start()
-    Line(link).carry(near, far)
-    back.join()
-    near.close()
-    far.close()
+def main(setting: Setting, *, write: bool, as_json: bool) -> int:
+    """Measure each thrice: near, far in time only, far and narrow."""
+    rows = []
+    for name, measured in subjects(setting).items():
+        near, late, far = (measured(link) for link in (None, DELAY_ALONE, LINK))
+        rounds = max(round((late.wall_s - near.wall_s) / LINK.delay_seconds), 0)
+        rows.append(
+            {
+                "work": name,
+                "rounds": rounds,
+                "bytes": far.bytes,
+                "loopback_wall_s": rounded(near.wall_s),
+                "wall_s": rounded(far.wall_s),
+                "cpu_s": rounded(far.cpu_s),
+            }
+        )
+        Console(stderr=True).print(f"  {rows[-1]}", style="dim", highlight=False)
+    header = ("work", "rounds", "MB sent", "seconds on loopback", "seconds on the link")
+    lines = page.markdown(
+        header,
+        [
+            [
+                str(row["work"]),
+                str(row["rounds"]),
+                shown(float(str(row["bytes"])) / 1e6),
+                shown(float(str(row["loopback_wall_s"]))),
+                shown(float(str(row["wall_s"]))),
+            ]
+            for row in rows
+        ],
+    )
+    print("\n".join(lines))
+    if write:
+        said = f"Link: {LINK.name}, in each direction between every two parties. "
+        page.replace("wan", [f"{said}Measured by `python -m bench wan --write` on {sentence()}.", "", *lines])
+    if as_json:
+        print(json.dumps({"rows": rows, "link": LINK.name, "machine": described()}))
+    return 0

@@ -1,8 +1,8 @@
 """Paillier by phe + gmpy2, or HEU. usage: paillier.py phe|ZPaillier|OU BITS COUNT
 
-One process, one core. Counted apart: encryption of COUNT values, their decryption, the dot product of the COUNT
-ciphertexts with plain 32-bit weights. Not counted: imports, key generation, encoding into plaintext objects. `packed`
-is what encrypting the same values takes here, because neither packs several values into one ciphertext.
+One process, one core. Counted apart: encryption of COUNT values of 62 bits, their decryption, the dot product of the
+ciphertexts with plain weights of 62 bits; the cheapest of three. Not counted: imports, key generation, HEU's encoding.
+Neither packs several values into one ciphertext.
 The last line has a CPU second per operation under `costs`; the opened results are compared with integers in the clear.
 """
 
@@ -15,9 +15,10 @@ from common import Clock, require
 
 def timed(work):
     clock = Clock()
-    with clock:
-        value = work()
-    return value, clock.laps[0]["cpu_s"]
+    for _ in range(3):
+        with clock:
+            value = work()
+    return value, min(lap["cpu_s"] for lap in clock.laps)
 
 
 def with_phe(bits: int, values: list[int], weights: list[int]) -> dict[str, float]:
@@ -63,8 +64,8 @@ def with_heu(scheme: str, bits: int, values: list[int], weights: list[int]) -> d
 def main() -> None:
     scheme, bits, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     coins = random.Random(7)
-    values = [coins.randrange(2**31) for _ in range(count)]
-    weights = [coins.randrange(1, 2**31) for _ in range(count)]
+    values = [coins.randrange(-(2**62), 2**62) for _ in range(count)]
+    weights = [coins.randrange(-(2**62), 2**62) for _ in range(count)]
     run = with_phe if scheme == "phe" else lambda *given: with_heu(scheme, *given)
     costs = run(bits, values, weights)
     print(json.dumps({"cpu_s": sum(costs.values()), "costs": {k: v / count for k, v in costs.items()}}))

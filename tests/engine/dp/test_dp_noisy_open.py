@@ -9,7 +9,9 @@ from hefu.engine import dp
 from hefu.engine.dp.distributed import SharedLaplace
 from hefu.engine.dp.exact_loss import difference_pmf, pmf
 from hefu.engine.dp.noisy_open import noisy_open, noisy_open_to, shared_noise
-from hefu.engine.errors import InputInvalid
+from hefu.engine.errors import EngineError, InputInvalid
+from hefu.engine.frames import DATA
+from hefu.engine.rss.malicious import ActiveParty
 from hefu.engine.rss.opening import open_to_all
 from hefu.engine.rss.party import Party
 from hefu.engine.rss.sharing import share_from
@@ -186,3 +188,48 @@ def test_gaussian_noise_shapes_and_refusals(run_parties):
     for bad in (dp.shared_gaussian(1, 1, dimension=5), dp.shared_gaussian(1, 1, dimension=6, parties=4)):
         ran = run_parties({name: program(bad, values) for name in NAMES}, may_fail=True)
         assert all(isinstance(error, InputInvalid) for error in ran.errors.values())
+
+
+@pytest.mark.parametrize("cheater", NAMES)
+def test_with_active_security_a_lie_in_any_message_opens_nothing(run_parties, cheater):
+    """After a party's own input and its own part, whatever it sends wrong stops both others."""
+    noise = dp.shared_laplace(1, 1, dimension=4)
+    values = np.array([1, 2, 3, 4], dtype=np.uint64)
+
+    def honest(session, channels):
+        active = ActiveParty(Party(session, channels, NAMES))
+        x = share_from(active.party, 0, values if active.party.index == 0 else None, values.shape)
+        y = active.multiply(x, x)
+        return active.open_to_all(y + shared_noise(active.party, noise, y.shape)).tolist()
+
+    def lying(at, sent):
+        def run(session, channels):
+            def spoiled(frame):
+                def build(kind, data):
+                    if kind == DATA:
+                        if sent[0] == at:
+                            data = np.array(data, dtype=np.uint64).reshape(-1) + np.uint64(1 << 63)
+                        sent[0] += 1
+                    return frame(kind, data)
+
+                return build
+
+            for channel in channels.values():
+                channel._frame = spoiled(channel._frame)
+            return honest(session, channels)
+
+        return run
+
+    sent = [0]
+    right = run_parties({name: lying(-1, sent) if name == cheater else honest for name in NAMES}).values
+    own = (
+        {0, 2} if cheater == "P0" else {1}
+    )  # its input, and its part of the noise after its part of the product
+    assert right["P0"] == right["P1"] == right["P2"]
+    for at in set(range(sent[0] - 2)) - own:
+        ran = run_parties(
+            {name: lying(at, [0]) if name == cheater else honest for name in NAMES}, may_fail=True
+        )
+        for name in NAMES:
+            if name != cheater:
+                assert isinstance(ran.errors.get(name), EngineError), (at, ran.values)

@@ -107,9 +107,12 @@ def test_the_portable_product_is_the_instruction_s() -> None:
 def test_without_the_feature_the_portable_form_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "CPU_NAME", "generic")
     monkeypatch.setattr(numba.config, "CPU_FEATURES", "")
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
     assert not clmul.cpu_has("pclmul")
     monkeypatch.setattr(numba.config, "CPU_FEATURES", "+sse2,+pclmul")
     assert clmul.cpu_has("pclmul")
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    assert not clmul.cpu_has("pclmul")
 
 
 def test_shapes_are_checked_and_nothing_is_empty() -> None:

@@ -1,5 +1,6 @@
 """Eight points at a time: field and group against Python's integers, RFC 9496's vectors and libsodium."""
 
+import re
 from typing import Any
 
 import numba
@@ -8,15 +9,17 @@ import pytest
 from hefu.engine.errors import InputInvalid
 from hefu.engine.group import ifma, ristretto
 from hefu.engine.prg import Prg
-from hypothesis import given, settings
+from hypothesis import given as examples
+from hypothesis import settings
 from hypothesis import strategies as st
 
 if not ifma.available():
     pytest.skip("this CPU has no AVX-512 IFMA", allow_module_level=True)
 
 from hefu.engine.group import ristretto_lanes as lanes
+from hefu.engine.group import ristretto_rows as rows
 
-P = lanes.PRIME
+P = rows.PRIME
 TIGHT = (1 << 51) + (1 << 15) - 1
 
 
@@ -38,7 +41,7 @@ limbs = st.one_of(st.sampled_from([0, 1, 18, 19, ifma.MASK, ifma.MASK - 18, TIGH
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(limbs, min_size=80, max_size=80))
+@examples(st.lists(limbs, min_size=80, max_size=80))
 def test_field_operations_are_pythons(values: list[int]) -> None:
     w = np.zeros((8, ifma.ROW_WORDS), np.uint64)
     w[:2] = np.array(values, dtype=np.uint64).reshape(2, 40)
@@ -63,13 +66,13 @@ def test_freezing_around_the_prime(value: int) -> None:
 
 
 def test_the_constants_are_the_roots_of_the_rfc() -> None:
-    assert pow(lanes._SQRT_AD_MINUS_ONE, 2, P) == (-lanes._D - 1) % P
-    assert pow(lanes._INVSQRT_A_MINUS_D, 2, P) * (-1 - lanes._D) % P == 1
-    assert pow(lanes._SQRT_M1, 2, P) == P - 1
+    assert pow(rows.SQRT_AD_MINUS_ONE, 2, P) == (-rows.EDWARDS_D - 1) % P
+    assert pow(rows.INVSQRT_A_MINUS_D, 2, P) * (-1 - rows.EDWARDS_D) % P == 1
+    assert pow(rows.SQRT_MINUS_ONE, 2, P) == P - 1
 
 
 @settings(max_examples=30)
-@given(st.one_of(st.integers(0, lanes.ORDER - 1), st.sampled_from([0, 1, 8, 16**63, lanes.ORDER - 1])))
+@examples(st.one_of(st.integers(0, lanes.ORDER - 1), st.sampled_from([0, 1, 8, 16**63, lanes.ORDER - 1])))
 def test_digits_make_the_scalar(scalar: int) -> None:
     digits = lanes.signed_digits(scalar).tolist()
     assert all(-8 <= digit <= 8 for digit in digits)
@@ -97,8 +100,8 @@ def test_products_are_libsodiums(n: int, seed: int, monkeypatch: pytest.MonkeyPa
     points = ristretto.points_from_uniform(uniform)
     expected = ristretto.multiply(scalar, points)
     assert n < ristretto.FAST_POINTS
-    for rows in (points, uniform):
-        out, bad = lanes.multiply(scalar, rows)
+    for given in (points, uniform):
+        out, bad = lanes.multiply(scalar, given)
         assert bad == -1
         assert np.array_equal(out, expected)
 
@@ -164,3 +167,27 @@ def test_with_and_without_the_instructions_the_bytes_are_the_same(
     )
     assert np.array_equal(twice[-20:], expected)
     assert bool(used) == fast
+
+
+@numba.njit
+def chosen(w: np.ndarray, digit: int) -> None:
+    ifma.choose(w, 32, 0, digit)
+
+
+def test_a_multiple_is_chosen_without_a_branch() -> None:
+    w = np.zeros((36, ifma.ROW_WORDS), np.uint64)
+    w[:32] = np.random.default_rng(1).integers(0, 1 << 51, (32, 40), dtype=np.uint64)
+    for digit in range(-8, 9):
+        chosen(w, digit)
+        expected = w[4 * (abs(digit) - 1) :][:4].copy() if digit else np.zeros((4, 40), np.uint64)
+        if not digit:
+            expected[:3, :8] = np.array([1, 1, 2], np.uint64)[:, None]
+        for lane in range(8):
+            numbers = [number(expected, row, lane) for row in range(4)]
+            if digit < 0:
+                numbers = [numbers[1], numbers[0], numbers[2], -numbers[3] % P]
+            assert [number(w, 32 + row, lane) % P for row in range(4)] == [value % P for value in numbers]
+    code = next(iter(chosen.inspect_asm().values()))
+    body = code.split("hefu_ifma_choose:")[1].split(".Lfunc_end")[0]
+    assert "vpbroadcastq" in body
+    assert not re.findall(r"^\t(j[a-z]+|loop\w*|call\w*)\t", body, re.MULTILINE)

@@ -57,6 +57,13 @@ def test_the_key_has_the_stated_form(okamoto_key: OkamotoPrivateKey) -> None:
         OkamotoPrivateKey(public, q, t)
 
 
+def test_every_draw_gives_a_key_of_the_length_asked_for() -> None:
+    for seed in range(40):
+        public, private = okamoto_uchiyama._generate(384, Prg(seed.to_bytes(16, "big")), subgroup_bits=48)
+        assert public.bits == 384
+        assert int(private._p) > 2 ** (public.plaintext_bits + 1)
+
+
 def test_limits_are_kept(okamoto_key: OkamotoPrivateKey) -> None:
     public = okamoto_key.public
     most = 2**public.plaintext_bits - 1

@@ -1,15 +1,21 @@
 """OT extension: its relation, its sizes, what the sender sees; transposition and hash against their twins."""
 
 import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hefu.engine.blake2b import compress
 from hefu.engine.channel import ChannelSet
 from hefu.engine.errors import EngineError, InputInvalid
-from hefu.engine.ot import bits, extension
+from hefu.engine.ot import bits, extension, lanes
 from hefu.engine.ot.extension import ExtensionReceiver, ExtensionSender
 from hefu.engine.ot.robust import RobustHash
+from hefu.engine.psi import items
 from hefu.engine.session import Session
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +47,50 @@ def test_the_hash_is_blake2b(n: int, width: int, seed: int) -> None:
         message = rows[i].tobytes() + numbers[i].tobytes()
         digest = hashlib.blake2b(message, digest_size=16, key=KEY, person=b"hefu ot hash v1").digest()
         assert found[i].tobytes() == digest
+
+
+@pytest.mark.parametrize("words", [2, 8])
+def test_eight_lanes_by_numpy_are_the_compiled_ones(words: int) -> None:
+    rng = np.random.default_rng(words)
+    state, blocks, counts = (rng.integers(0, 2**64, shape, dtype=np.uint64) for shape in (8, (16, 8), 8))
+    expected = np.zeros((words, 8), np.uint64)
+    for lane in range(8):
+        h = state.copy()
+        compress(h, np.ascontiguousarray(blocks[:, lane]), counts[lane], True)
+        expected[:, lane] = h[:words]
+    found = np.zeros((words, 8), np.uint64)
+    lanes._plain(words)(state, blocks, counts, found)
+    assert np.array_equal(found, expected)
+
+
+PROGRAM = """
+import numpy as np
+from hefu.engine.group import ristretto
+from hefu.engine.launch import run_together
+from hefu.engine.psi import ecdh, items, kkrt
+a, b = (items.from_integers(bytes(32), np.arange(*ends)) for ends in ((0, 9), (5, 20)))
+def receive(session, channels):
+    return [p.receive(session, channels["s"], a, operation=k).rows.tolist() for k, p in enumerate((kkrt, ecdh))]
+def send(session, channels):
+    return [p.send(session, channels["r"], b, operation=k) for k, p in enumerate((kkrt, ecdh))]
+print(ristretto.fast(), a[3].tolist(), run_together({"r": receive, "s": send}, parties="threads")["r"])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "setting", [{"NUMBA_DISABLE_JIT": "1"}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}]
+)
+def test_intersections_without_a_compiler_and_without_vector_instructions(
+    setting: dict[str, str], tmp_path: Path
+) -> None:
+    environment = {**os.environ, **setting, "NUMBA_CACHE_DIR": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM], env=environment, capture_output=True, text=True
+    )
+    third = items.from_integers(bytes(32), np.arange(9))[3].tolist()
+    assert ran.stdout.strip() == f"False {third} {[[5, 6, 7, 8]] * 2}", ran.stderr[-2000:]
 
 
 def test_the_hash_refuses_wide_rows() -> None:

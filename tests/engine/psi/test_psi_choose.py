@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hefu.engine.channel import ChannelSet
 from hefu.engine.errors import InputInvalid
-from hefu.engine.psi import ecdh, kkrt
+from hefu.engine.psi import dealer, ecdh, kkrt, rr22_two_party
 from hefu.engine.psi.choose import PROTOCOLS, choose, estimate
 from hefu.engine.session import Session
 from hypothesis import given
@@ -77,3 +77,32 @@ def test_bytes_are_what_the_protocol_sends(run_parties: Any, protocol: str, r: i
     ran = run_parties({"r": receiver, "s": sender})
     sent = sum(len(payload) for view in ran.views.values() for _, payload in view)
     assert abs(estimate(protocol, r, s).bytes / sent - 1) < 0.1
+
+
+@pytest.mark.parametrize(("r", "s"), [(300, 500), (3000, 2000), (20_000, 3000)])
+def test_bytes_of_the_protocols_on_an_okvs(run_parties: Any, r: int, s: int) -> None:
+    draw = np.random.default_rng(0)
+    mine, theirs = (draw.integers(0, 2**64, (n, 2), dtype=np.uint64) for n in (r, s))
+
+    def receiver(session: Session, channels: ChannelSet) -> Any:
+        rr22_two_party.receive(session, channels["s"], mine, operation=0)
+
+    def sender(session: Session, channels: ChannelSet) -> Any:
+        rr22_two_party.send(session, channels["r"], theirs, operation=0)
+
+    def dealt_receiver(session: Session, channels: ChannelSet) -> Any:
+        dealer.receive(session, channels, mine, sender="s", dealer="d", operation=0)
+
+    def dealt_sender(session: Session, channels: ChannelSet) -> Any:
+        dealer.send(session, channels, theirs, receiver="r", dealer="d", operation=0)
+
+    def deal(session: Session, channels: ChannelSet) -> Any:
+        dealer.deal(session, channels, receiver="r", sender="s", operation=0)
+
+    for protocol, programs in (
+        ("rr22", {"r": receiver, "s": sender}),
+        ("dealt", {"r": dealt_receiver, "s": dealt_sender, "d": deal}),
+    ):
+        ran = run_parties(programs)
+        sent = sum(len(payload) for view in ran.views.values() for _, payload in view)
+        assert abs(estimate(protocol, r, s).bytes / sent - 1) < 0.25, (protocol, sent)

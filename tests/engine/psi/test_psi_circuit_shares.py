@@ -250,3 +250,13 @@ def test_a_bins_key_that_was_not_agreed_is_refused(run_parties: Run) -> None:
 
     ran = run_parties(programs([1], [1]) | {"r": liar}, may_fail=True)
     assert isinstance(ran.errors["s"], FrameInvalid)
+
+
+def test_a_claim_beyond_the_limit_costs_nothing(run_parties: Run) -> None:
+    def liar(session: Any, channels: Any) -> None:
+        channels["d"].send(np.array([circuit.MAX_ITEMS + 1], dtype=np.uint64))
+        agree(channels["s"], circuit.MAX_ITEMS + 1, "circuit 1 dealt")
+
+    ran = run_parties(dealt([1], [1]) | {"r": liar}, may_fail=True)
+    assert isinstance(ran.errors["s"], FrameInvalid)
+    assert isinstance(ran.errors["d"], FrameInvalid)

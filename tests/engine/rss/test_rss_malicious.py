@@ -114,10 +114,10 @@ def one_product(session, channels):
     return active.open_to_all(active.multiply(x, x)).tolist()
 
 
-def _plain_bits(words):
+def _plain_weights(words, challenges):
     """The broken variant: one random weight of Z_2 in everything, no extension; 2^63 times an even weight is nothing."""
-    out = np.zeros((len(words), 64), dtype=np.uint64)
-    out[:, ::16] = (words & np.uint64(1))[:, None]
+    out = np.zeros((4, 16, words.size), dtype=np.uint64)
+    out[:, 0] = words * (challenges & np.uint64(1))
     return out
 
 
@@ -125,7 +125,7 @@ def test_a_top_bit_error_escapes_a_plain_linear_check_half_the_time(run_parties,
     for seed in range(12):
         ran, honest = cheat(run_parties, one_product, "P1", 1, TOP, seed=seed)
         assert all(isinstance(ran.errors[name], EngineError) for name in honest)
-    monkeypatch.setattr(malicious_check, "bits", _plain_bits)
+    monkeypatch.setattr(malicious_check, "weighed", _plain_weights)
     missed = 0
     for seed in range(12):
         ran, honest = cheat(run_parties, one_product, "P1", 1, TOP, seed=seed)
@@ -310,7 +310,7 @@ def _check_opened(run_parties, values, monkeypatch, seeds):
     def spying(self, x):
         value = original(self, x)
         if self._party.index == 0 and value.ndim == 3:
-            seen.append(value[:2].tobytes())
+            seen.append(value[..., :2].tobytes())
         return value
 
     monkeypatch.setattr(malicious_coins.Openings, "value", spying)
@@ -338,7 +338,7 @@ def test_what_the_check_opens_is_uniform(run_parties, monkeypatch):
         seen = _check_opened(run_parties, values, monkeypatch, range(12))
         assert len(seen) == 12 * 2 * 64 * 8
         assert abs(_uniformity(seen)) < 4.5
-    nothing = lambda party, vector: malicious_check.concatenate([vector, vector - vector])  # noqa: E731
+    nothing = lambda party, vector: malicious_check.concatenate([vector, vector - vector], -1)  # noqa: E731
     monkeypatch.setattr(malicious_check, "_with_mask", nothing)
     seen = _check_opened(run_parties, np.zeros(2, dtype=np.uint64), monkeypatch, range(2))
     assert _uniformity(seen) > 1000  # without the mask zeros show as zeros

@@ -6,6 +6,8 @@ Who learns what: those to whom it is opened learn the noisy result, and each par
 party, the noise that protects is that of the other two: `noise.guarantee(2)`, the full loss for `tolerated` = 1.
 Assumes semi-honest parties: one that puts in a wrong part spoils the result (it may also leave its part out: then the
 others each face one honest part only, `noise.guarantee(1)`), and one that lies when opening shifts it.
+With active security: `active.open_to_all(x + shared_noise(active.party, noise, x.shape))`. A party still chooses its own
+part as it likes, but what is opened is then the result plus everybody's parts, or nothing.
 The results are ring elements: value and noise must stay within ±2^63, or the sum wraps; the loss holds all the same.
 """
 

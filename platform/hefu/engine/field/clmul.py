@@ -23,6 +23,8 @@ from hefu.engine.kernels import kernel
 def cpu_has(feature: str) -> bool:
     """Whether the code that numba compiles here may use a CPU feature (LLVM's name for it)."""
     config: Any = numba.config
+    if config.DISABLE_JIT:
+        return False
     chosen = config.CPU_FEATURES
     if config.CPU_NAME or chosen is not None:
         return f"+{feature}" in (chosen or "").split(",")

@@ -15,9 +15,12 @@ from typing import Any
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]  # it ships no types
 from llvmlite import ir
+from numba import config as numba_config
 from numba import types
 from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
+
+_CONFIG: Any = numba_config
 
 LANES = 8
 LIMBS = 5
@@ -34,7 +37,11 @@ Number = list[Any]
 
 
 def available() -> bool:
-    """Whether this CPU has the instructions."""
+    """Whether kernels are compiled, and for a CPU that has the instructions: this one, unless numba is told otherwise."""
+    if _CONFIG.DISABLE_JIT:
+        return False
+    if _CONFIG.CPU_NAME or _CONFIG.CPU_FEATURES:
+        return "+avx512ifma" in (_CONFIG.CPU_FEATURES or "")
     features = llvm.get_host_cpu_features()
     return bool(features.get("avx512ifma") and features.get("avx512f"))
 
@@ -53,6 +60,13 @@ class Emitter:
     def all(self, value: int) -> Any:
         """A constant in every lane."""
         return ir.Constant(_VECTOR, [value] * LANES)
+
+    def spread(self, word: Any) -> Any:
+        """One word in every lane."""
+        undefined = ir.Constant(_VECTOR, ir.Undefined)
+        one = self.builder.insert_element(undefined, word, ir.Constant(ir.IntType(32), 0))
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        return self.builder.shuffle_vector(one, undefined, lanes)
 
     def load(self, pointer: Any, row: int = 0) -> Number:
         """The number `row` rows behind a pointer."""
@@ -224,26 +238,29 @@ def _points(method: str, *, with_t: bool) -> Callable[..., None]:
 
 
 def _choose(e: Emitter, pointers: list[Any], numbers: list[Any]) -> None:
-    """d = digit times the point of a table of its multiples 1..8, -8 <= digit <= 8, all cached; every entry is read."""
+    """d = digit times the point of a table of its multiples 1..8, -8 <= digit <= 8, all cached; every entry is read.
+
+    Masks by arithmetic: a `select` of vectors by one bit becomes a branch.
+    """
     b, (digit,) = e.builder, numbers
-    sign = b.icmp_signed("<", digit, ir.Constant(_I64, 0))
-    size = b.select(sign, b.neg(digit), digit)
-    one, two, zero = ([e.all(k), *[e.all(0)] * 4] for k in (1, 2, 0))
-    out = [one, one, two, zero]
-    for entry in range(8):
-        hit = b.icmp_signed("==", size, ir.Constant(_I64, entry + 1))
-        out = [
-            [
-                b.select(hit, new, old)
-                for new, old in zip(e.load(pointers[1], 4 * entry + k), out[k], strict=True)
-            ]
-            for k in range(4)
-        ]
-    negative = e.sub(zero, out[3])
-    swapped = [out[1], out[0], out[2], negative]
+    top = ir.Constant(_I64, 63)
+    sign = b.ashr(digit, top)
+    size = b.sub(b.xor(digit, sign), sign)
+    negated = e.spread(sign)
+    out = [[e.all(0)] * LIMBS for _ in range(4)]
+    for entry in range(9):
+        hit = e.spread(b.ashr(b.sub(b.xor(size, ir.Constant(_I64, entry)), ir.Constant(_I64, 1)), top))
+        for k in range(4):
+            number = (
+                e.load(pointers[1], 4 * (entry - 1) + k)
+                if entry
+                else [e.all((1, 1, 2, 0)[k]), *[e.all(0)] * 4]
+            )
+            out[k] = [b.or_(old, b.and_(new, hit)) for new, old in zip(number, out[k], strict=True)]
+    swapped = [out[1], out[0], out[2], e.sub([e.all(0)] * LIMBS, out[3])]
     for k in range(4):
-        chosen = [b.select(sign, new, old) for new, old in zip(swapped[k], out[k], strict=True)]
-        e.store(chosen, pointers[0], k)
+        pairs = zip(swapped[k], out[k], strict=True)
+        e.store([b.xor(old, b.and_(b.xor(old, new), negated)) for new, old in pairs], pointers[0], k)
 
 
 def _binary(method: str) -> Callable[..., None]:

@@ -6,7 +6,7 @@ computes on floats with the errors that `ckks_error_bound` states. A product, pl
 does not notice an exhausted BFV ciphertext, so levels are counted here and a product too many is refused.
 
 Not promised: circuit privacy (the noise of a result tells the key's owner about the plain factors); and a CKKS result
-that is shown to anybody but the key's owner can give the key away (Li, Micciancio, EUROCRYPT 2021): round or add noise
+that is shown to anybody but the key's owner can give the key away (Li, Micciancio, EUROCRYPT 2021): add noise
 first. Coins are SEAL's own. The secret key has no serialised form here.
 Sources: Fan, Vercauteren, IACR 2012/144; Cheon, Kim, Kim, Song, ASIACRYPT 2017.
 """

@@ -293,13 +293,15 @@ def _generate(
     while True:
         u = draw_bits(coins, p_bits - subgroup_bits) & ~1
         p = t * u + 1
-        if int(p).bit_length() == p_bits and u % t and is_prime(p):
+        square_bits = int(p * p).bit_length()
+        # p^2 is at least 2/3 of its power of two and q at least 3/4: their product has exactly as many bits as asked for.
+        if int(p).bit_length() == p_bits and 3 * p * p >= 2 << square_bits and u % t and is_prime(p):
             break
     while True:
-        q = draw_prime(coins, bits - 2 * p_bits + 1)
-        n = p * p * q
-        if int(n).bit_length() == bits and q != p and (q - 1) % p and (q - 1) % t:
+        q = draw_prime(coins, bits - square_bits)
+        if q != p and (q - 1) % p and (q - 1) % t:
             break
+    n = p * p * q
     while True:
         g = draw_below(coins, n)
         if gcd(g, n) == 1 and powmod(g, p - 1, p * p) != 1:

@@ -7,14 +7,21 @@ Source: RFC 7693, 3.2.
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # it ships no types
+from numba import config as numba_config
 from numba import types
 from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 from hefu.engine.blake2b import _IV, _SIGMA
 
+_CONFIG: Any = numba_config
+
 LANES = 8
+
+Lanes = NDArray[np.uint64]
 
 _VECTOR = ir.VectorType(ir.IntType(64), LANES)
 _MIXES = ((0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15), (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14))  # fmt: skip
@@ -78,7 +85,30 @@ def _hash(words: int) -> Any:
 
         return types.void(state, blocks, counts, digests), generate
 
-    return intrinsic(hash_eight)
+    return _plain(words) if _CONFIG.DISABLE_JIT else intrinsic(hash_eight)
+
+
+def _plain(words: int) -> Any:
+    """The same by numpy, eight lanes an array: where kernels run uncompiled, and the twin in the tests."""
+
+    def turned(value: Lanes, count: int) -> Lanes:
+        return (value >> np.uint64(count)) | (value << np.uint64(64 - count))
+
+    def hash_eight(state: Lanes, blocks: Lanes, counts: Lanes, digests: Lanes) -> None:
+        v = [np.full(LANES, word, dtype=np.uint64) for word in (*state, *_IV)]
+        v[12] ^= counts
+        v[14] = ~v[14]
+        for r in range(12):
+            for g, (a, b, c, d) in enumerate(_MIXES):
+                for which, first, second in ((0, 32, 24), (1, 16, 63)):
+                    v[a] = v[a] + v[b] + blocks[_SIGMA[r][2 * g + which]]
+                    v[d] = turned(v[d] ^ v[a], first)
+                    v[c] = v[c] + v[d]
+                    v[b] = turned(v[b] ^ v[c], second)
+        for k in range(words):
+            digests[k] = state[k] ^ v[k] ^ v[k + 8]
+
+    return hash_eight
 
 
 hash_eight: Any = _hash(2)

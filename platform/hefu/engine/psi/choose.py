@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from hefu.engine.errors import InputInvalid
+from hefu.engine.group.ristretto import FAST_POINTS
 from hefu.engine.ot.bits import BLOCK_ROWS
 from hefu.engine.psi.cuckoo import HASHES, region_bins
 from hefu.engine.psi.values import value_bytes
@@ -117,21 +118,25 @@ def estimate(protocol: str, receiver_items: int, sender_items: int, *, fast_grou
 
 
 def _ecdh(r: int, s: int, fast_group: bool) -> Estimate:
-    onto, again = (7e-6, 6e-6) if fast_group else (55e-6, 40e-6)  # hash, map and multiply; multiply
+    def seconds(own: int, other: int) -> float:
+        onto = 7e-6 if fast_group and own >= FAST_POINTS else 55e-6  # hash, map and multiply
+        again = 6e-6 if fast_group and other >= FAST_POINTS else 40e-6  # multiply
+        return onto * own + again * other
+
     sent = 32 * (r + s) + value_bytes(r, s) * r
-    return Estimate("ecdh", sent, onto * r + again * s, onto * s + again * r, 0.0, 3)
+    return Estimate("ecdh", sent, seconds(r, s), seconds(s, r), 0.0, 3)
 
 
 def _kkrt(r: int, s: int, fast_group: bool) -> Estimate:
-    base = 0.02 if fast_group else 0.07  # 512 base transfers
+    base = 0.07  # 512 base transfers
     rows = HASHES * -(-region_bins(r) // BLOCK_ROWS) * BLOCK_ROWS
     sent = 33_000 + 64 * rows + 3 * value_bytes(r, s) * s
-    return Estimate("kkrt", sent, base + 0.7e-6 * r + 0.05e-6 * s, base + 0.15e-6 * r + 0.55e-6 * s, 0.0, 4)
+    return Estimate("kkrt", sent, base + 0.55e-6 * r + 0.1e-6 * s, base + 0.15e-6 * r + 0.5e-6 * s, 0.0, 4)
 
 
 def _rr22(r: int, s: int, fast_group: bool) -> Estimate:
-    base = 0.03 if fast_group else 0.06  # 128 base transfers and the seed of the VOLE
-    sent = min(350_000.0, 20_000 + 496.0 * r) + 23.8 * r + value_bytes(r, s) * s
+    base = 0.06  # 128 base transfers and the seed of the VOLE
+    sent = min(400_000.0, 25_000 + 700.0 * r) + 23.8 * r + value_bytes(r, s) * s
     return Estimate("rr22", sent, base + 0.9e-6 * r + 0.05e-6 * s, base + 0.35e-6 * r + 0.3e-6 * s, 0.0, 8)
 
 

@@ -37,6 +37,8 @@ from hefu.engine.psi.outcome import agree
 from hefu.engine.session import Session
 
 ATTEMPTS = 8
+MAX_ITEMS = 12_000_000
+"""A side: with more, 64 bits of a target are too few, and a peer's claim would cost too much memory."""
 BATCH_BINS = 1 << 13
 
 
@@ -75,7 +77,7 @@ def receive(
     raises  PlanMismatch, ChannelError; InputInvalid when none of eight keys places the items
     """
     mine = distinct(items)
-    peer_items = agree(channel, len(mine.items), _name(values, dealer))
+    peer_items = _agree(channel, len(mine.items), _name(values, dealer))
     public = _Public(session, channel.peer, operation, len(mine.items))
     supply = supply_of(session, channel, dealer, operation)
     supply.announce(len(mine.items))
@@ -113,7 +115,7 @@ def send(
         raise InputInvalid("one uint64 value per row is needed")
     mine = distinct(items)
     n = len(mine.items)
-    peer_items = agree(channel, n, _name(values is not None, dealer))
+    peer_items = _agree(channel, n, _name(values is not None, dealer))
     public = _Public(session, channel.peer, operation, peer_items)
     supply = supply_of(session, channel, dealer, operation)
     bins = public.hear_bins(channel)
@@ -225,6 +227,15 @@ class _Public:
         if attempt >= ATTEMPTS:
             raise FrameInvalid(channel.peer, f"the bins' key {attempt} is none of {ATTEMPTS}")
         return self._bins[attempt]
+
+
+def _agree(channel: Channel, items: int, name: str) -> int:
+    if items > MAX_ITEMS:
+        raise InputInvalid(f"{items} distinct items: at most {MAX_ITEMS} fit one circuit")
+    peer_items = agree(channel, items, name)
+    if peer_items > MAX_ITEMS:
+        raise FrameInvalid(channel.peer, f"claims {peer_items} items: at most {MAX_ITEMS} fit one circuit")
+    return peer_items
 
 
 def _name(values: bool, dealer: Channel | None) -> str:

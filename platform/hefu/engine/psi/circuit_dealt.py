@@ -10,7 +10,7 @@ import numpy as np
 
 from hefu.engine.channel import Channel, ChannelSet
 from hefu.engine.prg import Prg
-from hefu.engine.psi.circuit import batches, target_bits
+from hefu.engine.psi.circuit import MAX_ITEMS, batches, target_bits
 from hefu.engine.psi.circuit_bits import conjunction_sizes
 from hefu.engine.psi.circuit_supply import random_bits
 from hefu.engine.psi.cuckoo import HASHES, region_bins
@@ -53,7 +53,7 @@ def deal(
     """
     said = np.empty(1, dtype=np.uint64)
     channels[receiver].recv_into(said)
-    count = checked_count(channels[receiver], said)
+    count = checked_count(channels[receiver], said, MAX_ITEMS)
     bins = HASHES * region_bins(count)
     deal_vole(session, channels, bins, receiver=receiver, sender=sender, operation=operation)
     forth = _gates(session, channels, receiver, sender, operation, "circuit")

@@ -108,7 +108,10 @@ def _exchange(
     coins = session.private_prg(operation, "ecdh secret")
     secret = ristretto.random_scalars(coins, 1).tobytes()
     order = permutation(coins, len(items))
-    out = np.empty((peer_items, 2), dtype=np.uint64)
+    try:
+        out = np.empty((peer_items, 2), dtype=np.uint64)
+    except MemoryError as error:
+        raise FrameInvalid(channel.peer, f"claims {peer_items} items, more than fit in memory") from error
     theirs = np.empty((min(PIECE_ITEMS, peer_items), _POINT), dtype=np.uint8)
     for start in range(0, max(len(items), peer_items), PIECE_ITEMS):
         piece = items[order[start : start + PIECE_ITEMS]]

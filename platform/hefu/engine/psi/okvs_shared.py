@@ -60,8 +60,8 @@ def received_attempt(channel: Channel, head: NDArray[np.uint64]) -> int:
     return int(head[0])
 
 
-def checked_count(channel: Channel, said: NDArray[np.uint64]) -> int:
-    """A count that arrived; raises FrameInvalid over MAX_ROWS."""
-    if int(said[0]) > MAX_ROWS:
-        raise FrameInvalid(channel.peer, f"claims {int(said[0])} items: at most {MAX_ROWS}")
+def checked_count(channel: Channel, said: NDArray[np.uint64], most: int = MAX_ROWS) -> int:
+    """A count that arrived; raises FrameInvalid over `most`."""
+    if int(said[0]) > most:
+        raise FrameInvalid(channel.peer, f"claims {int(said[0])} items: at most {most}")
     return int(said[0])

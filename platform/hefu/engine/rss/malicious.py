@@ -8,9 +8,9 @@ A lie in a product adds an error to it and nothing else; every product is record
 the next opening; of every opened component both copies are compared (`malicious_coins`); and nobody returns a value before
 all have said that they found nothing wrong. Inputs by a party and linear operations need no check: the two honest
 parties' components always make one value. Probability of missing a lie: below 2⁻⁴⁰.
-Covers: multiply, matmul, dot, opening to all and to one, of ring elements. Does NOT cover, and stays semi-honest:
-truncation (P1 deals; so fixed-point products), AND and all that rests on bits (comparison, equality, A2B, B2A), shuffle,
-sort, group-by, inputs from outside, halves for receivers outside. Mixed with those, their results are not verified.
+Covers: multiply, matmul, dot, opening to all and to one, of ring elements; AND, OR and opening of bits. Does NOT cover, and
+stays semi-honest: truncation (P1 deals; so fixed-point products), conversions between ring elements and bits and all that
+uses them (comparison, equality, select), shuffle, sort, group-by, inputs from outside, halves for receivers outside. Mixed with those, their results are not verified.
 The cheater may keep the honest parties from a result, or one of the two (abort is not by common consent).
 Sources: Araki et al., CCS 2016 (products secure up to an additive error); Lindell, Nof, CCS 2017; see malicious_check.
 """
@@ -20,15 +20,19 @@ from __future__ import annotations
 import numpy as np
 
 from hefu.engine.rss import multiply as semi_honest
+from hefu.engine.rss.malicious_bits import unpacked, verify_ands
 from hefu.engine.rss.malicious_check import Claim, elementwise_claim, joined, matrix_claim, verify_claim
 from hefu.engine.rss.malicious_coins import CheatingDetected, Openings, confirm, settle
 from hefu.engine.rss.party import Party, Words
-from hefu.engine.rss.shares import Arithmetic, broadcast, concatenate
+from hefu.engine.rss.shares import Arithmetic, Bits, broadcast, concatenate, invert
 
 __all__ = ["MAX_BATCH", "ActiveParty", "CheatingDetected"]
 
-MAX_BATCH = 1 << 14
-"""How many products are verified at once: 2 KiB of memory each."""
+MAX_BATCH = 1 << 13
+"""How many products are verified at once: about 3 KiB of memory each."""
+
+MAX_BITS = 1 << 16
+"""How many ANDs are verified at once: about 200 bytes of memory each."""
 
 _Triple = tuple[Arithmetic, Arithmetic, Arithmetic]
 
@@ -41,7 +45,9 @@ class ActiveParty:
         self._openings = Openings(party)
         self._products: list[_Triple] = []
         self._matrices: list[_Triple] = []
+        self._ands: list[Words] = []
         self._waiting = 0
+        self._bits_waiting = 0
 
     def multiply(self, x: Arithmetic, y: Arithmetic) -> Arithmetic:
         """x * y mod 2^64, element by element; shapes broadcast. To be verified."""
@@ -67,16 +73,39 @@ class ActiveParty:
         self._matrices.append((left, right, z.reshape((1, 1))))
         return z
 
+    def both(self, x: Bits, y: Bits) -> Bits:
+        """x AND y. To be verified, bit by bit."""
+        z = semi_honest.both(self.party, x, y)
+        self._ands.append(np.stack([unpacked(bits) for bits in (x, y, z)]).astype(np.uint8))
+        self._bits_waiting += x.planes * x.size
+        if self._bits_waiting >= MAX_BITS:
+            self._verify_ands()
+        return z
+
+    def either(self, x: Bits, y: Bits) -> Bits:
+        """x OR y, at the price of an AND."""
+        return invert(self.party, self.both(invert(self.party, x), invert(self.party, y)))
+
     def verify(self) -> None:
         """All products so far, here and at the others; raises CheatingDetected or, when another found it, PeerAborted."""
         self._verify_products()
         self._verify_matrices()
+        self._verify_ands()
         confirm(self.party)
 
     def open_to_all(self, x: Arithmetic) -> Words:
         """The secret, at every party, when all products so far and this opening are verified at all of them."""
         self.verify()
         value = self._openings.value(x)
+        self._openings.compare()
+        confirm(self.party)
+        return value
+
+    def open_bits_to_all(self, x: Bits) -> Words:
+        """Packed bits, (planes, words), at every party; verified in the same way."""
+        self.verify()
+        self.party.begin("verified open bits")
+        value = self._openings.components(x.first, x.second) ^ x.first ^ x.second
         self._openings.compare()
         confirm(self.party)
         return value
@@ -116,6 +145,16 @@ class ActiveParty:
             part = slice(start, start + MAX_BATCH)
             claim = elementwise_claim(x[part], y[part], z[part], self._openings.coin())
             verify_claim(self.party, self._openings, claim)
+
+    def _verify_ands(self) -> None:
+        ands, self._ands, self._bits_waiting = self._ands, [], 0
+        if not any(part.size for part in ands):
+            return
+        x, y, z = np.concatenate(ands, axis=2)
+        settle(self.party)
+        for start in range(0, x.shape[1], MAX_BITS):
+            parts = (c[:, start : start + MAX_BITS].astype(np.uint64) for c in (x, y, z))
+            verify_ands(self.party, self._openings, *parts)
 
     def _verify_matrices(self) -> None:
         triples, self._matrices = self._matrices, []
