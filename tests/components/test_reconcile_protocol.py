@@ -117,7 +117,7 @@ def fixed_sessions(tag: bytes) -> dict[str, Session]:
     return {me: Session(tag.ljust(32, b"."), me, {p: key(me, p) for p in NODES if p != me}) for me in NODES}
 
 
-def connect(timeout_seconds: float = 5) -> dict[str, ChannelSet]:
+def connect(timeout_seconds: float = 60) -> dict[str, ChannelSet]:
     sets = {name: ChannelSet() for name in NODES}
     for i, left in enumerate(NODES):
         for right in NODES[i + 1 :]:
@@ -309,12 +309,13 @@ def test_equal_keys_of_two_institutions_do_not_meet(design: rc.Design) -> None:
     }
 
 
-def test_a_bad_owner_cannot_stop_the_day_with_tokens() -> None:
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_bad_owner_cannot_stop_the_day_with_tokens(design: rc.Design) -> None:
     """Repeated tokens of one side, and a token met three times, are conflicts; the rest goes on."""
     a = owner_rows(("i", "institution", [Entry(0, k, 1) for k in (b"x", b"x", b"y", b"y", b"z")]), 0)
     a = replace(a, occurrence=np.zeros(5, dtype=np.uint32))
     b = owner_rows(("bank-0", "bank", [Entry(0, k, 1) for k in (b"y", b"z")]), 1)
-    outcome = run(programs_for([a, b], {0: bytes(32)}), new_sessions(), connect())
+    outcome = run(programs_for([a, b], {0: bytes(32)}, design=design), new_sessions(), connect())
     batches = [rc.Batch("i", "institution", 0, 5), rc.Batch("bank-0", "bank", 1, 2)]
     result = rc.open_result(outcome["operator"], outcome["exchange"], batches)
     labels = [rc.Status(s).label for s in result.status]

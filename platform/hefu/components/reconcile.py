@@ -58,8 +58,8 @@ from hefu.engine import ENGINE_VERSION
 from hefu.engine.channel import ChannelSet
 from hefu.engine.errors import InputInvalid
 from hefu.engine.halves import Half
-from hefu.engine.sorted_halves import SortedHalf
 from hefu.engine.session import Session, encode
+from hefu.engine.sorted_halves import SortedHalf
 
 __all__ = [
     "ROLES",

@@ -8,6 +8,7 @@ is the same whatever the rows are.
     reveal: difference_i = same_i * (value i - value i + 1)
     N0 and N2 hand their components of references, bits and differences to the receiver: their halves.
 Who learns what: the nodes the number of rows; the receiver what design F gives it. Semi-honest, no two collude.
+An owner that repeats a token shows the nodes, by equal keys, that two shuffled rows are alike: its own doing, its own loss.
 Two different tokens of equal prefix may come to stand between two rows that belong together, which then count as missing:
 probability at most n^2 / 2^(prefix bits + 1), 4 in 10^7 for two owners of 10^6 rows each.
 Sources: Araki et al., CCS 2016; Hamada et al., ICISC 2012 (quicksort after a shuffle).
@@ -23,10 +24,12 @@ from hefu.engine.matching import WORDS, Nodes, Progress, Share, agree, verify_tr
 from hefu.engine.rss.compare import equal, is_zero
 from hefu.engine.rss.convert import to_arithmetic
 from hefu.engine.rss.multiply import both, multiply
+from hefu.engine.rss.order import ascending
 from hefu.engine.rss.party import Party
 from hefu.engine.rss.shares import Arithmetic, Bits
 from hefu.engine.rss.sharing import share_from_two
-from hefu.engine.rss.sort import sort_rows
+from hefu.engine.rss.shuffle import shuffle
+from hefu.engine.rss.sort import HiddenKeys
 from hefu.engine.session import Session
 from hefu.engine.sorted_halves import SortedHalf
 
@@ -52,12 +55,15 @@ def match_sorted(
         party = Party(session, channels, nodes)
         if (share is None) != (party.index == 2) or (share is not None and share.shape != (rows, WORDS)):
             raise InputInvalid(f"N0 and N1 bring ({rows}, {WORDS}) words each, N2 brings none")
-        peers = (party.name(party.index + 1), party.name(party.index + 2))
+        first, second = (
+            name for name in nodes if name != session.party
+        )  # one order for all, or a ring waits for itself
+        peers = (first, second)
         agree(channels, peers, plan)
         progress("shuffle", 0, rows)
         table = share_from_two(party, share, (rows, WORDS))
         progress("sort", 0, rows)
-        table = sort_rows(party, table, _KEY)
+        table = _sorted(party, shuffle(party, table))
         progress("compare", 0, rows)
         token, value, refs = (table[:, column] for column in (_TOKEN, _VALUE, _REF))
         apart = value[:-1] - value[1:]
@@ -67,6 +73,12 @@ def match_sorted(
         progress("compare", rows, rows)
         verify_transcripts(channels, peers)
         return _half(party, reveal, refs, same, matched, differences)
+
+
+def _sorted(party: Party, table: Arithmetic) -> Arithmetic:
+    """The shuffled rows by increasing sort key; the comparisons that are opened are those of a uniform permutation."""
+    order = ascending(np.arange(table.shape[0]), HiddenKeys(party, [table[:, _KEY]]).below)
+    return table.each(lambda words: words[order])
 
 
 def _half(

@@ -17,7 +17,6 @@ from hefu.engine.psm import messages
 from hefu.engine.shuffle import permute_and_mask
 from hefu.engine.tokens import tokens
 
-
 PARTS = ("reconcile", *sorted(path.parent.name for path in Path(__file__).parent.glob("*/warm.py")))
 """The engine's parts that have kernels: what `reconcile` needs, and each folder with a `warm` of its own."""
 

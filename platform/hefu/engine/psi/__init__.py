@@ -11,4 +11,15 @@ circuit, sum     results that stay shared: payloads, totals
 outcome          what a party has in the end
 """
 
-__all__ = ["choose", "circuit", "dealer", "ecdh", "items", "kkrt", "multi", "outcome", "rr22_two_party", "sum"]
+__all__ = [
+    "choose",
+    "circuit",
+    "dealer",
+    "ecdh",
+    "items",
+    "kkrt",
+    "multi",
+    "outcome",
+    "rr22_two_party",
+    "sum",
+]
