@@ -272,6 +272,16 @@ def test_owner_and_public_give_the_same_bytes_from_the_same_coins(paillier_key: 
     assert by_public.ciphertexts[0] == plain
 
 
+def test_what_hides_a_computation_has_an_exponent_longer_than_the_group(
+    paillier_key: PaillierPrivateKey,
+) -> None:
+    public = paillier_key.public
+    drawn = np.empty((public.bits + 64) // 8, dtype=np.uint8)
+    Prg(COINS).fill(drawn)
+    exponent = int.from_bytes(drawn.tobytes(), "little")
+    assert public.hiding_masks(1, Prg(COINS)) == [pow(int(public.residue_base), exponent, public.nsquare)]
+
+
 @pytest.mark.server
 def test_workers_give_the_same_bytes_and_show_no_secret(paillier_key: PaillierPrivateKey) -> None:
     values = np.arange(200)
