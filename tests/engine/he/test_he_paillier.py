@@ -181,6 +181,16 @@ def test_vector_laws(paillier_key: PaillierPrivateKey, values: list[int], k: int
     ]
 
 
+def test_integers_stay_exact_beside_those_of_64_bits(paillier_key: PaillierPrivateKey) -> None:
+    values = [0, 2**63, 2**64 - 1, -(2**63)]
+    assert np.asarray(values[:2]).dtype.kind == "f"  # what numpy would make of them
+    x = paillier_key.encrypt_vector(values)
+    assert x.exponent == 0
+    assert decrypted(paillier_key, x) == values
+    assert decrypted(paillier_key, x.dot([1, 2**63, -1, 0])) == [2**126 - 2**64 + 1]
+    assert decrypted(paillier_key, x.dot([[1], [2**63], [-1], [0]])) == [2**126 - 2**64 + 1]
+
+
 def test_edges_empty_and_matrices(paillier_key: PaillierPrivateKey) -> None:
     x = paillier_key.public.encrypt_vector(EDGES)
     assert decrypted(paillier_key, x) == EDGES
