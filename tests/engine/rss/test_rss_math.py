@@ -11,6 +11,7 @@ from hefu.engine.errors import InputInvalid
 from hefu.engine.rss import Party, secret
 from hefu.engine.rss.division import divide, inverse_root, logarithm, reciprocal, square_root
 from hefu.engine.rss.exponent import exponential, sigmoid
+from hefu.engine.rss.extremes import maximum, minimum
 from hefu.engine.rss.leading import normalise
 from hefu.engine.rss.opening import open_to_all
 from hefu.engine.rss.polynomial import polynomial
@@ -194,3 +195,19 @@ def test_statistics_of_one_and_of_nothing(run_parties: Any) -> None:
     for function, x in ((mean, np.zeros(0)), (lambda p, a: variance(p, a, F), np.zeros(1))):
         with pytest.raises(InputInvalid):
             applied(run_parties, function, x)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (50, 7), (2, 64), (0, 3)])
+def test_largest_and_smallest_of_each_row(run_parties: Any, shape: tuple[int, int]) -> None:
+    x = np.random.default_rng(shape[1]).integers(-3, 4, shape) * 2**60
+
+    def program(p: Party) -> Any:
+        a = secret(p, x, owner=0).share
+        found = (*maximum(p, a), *minimum(p, a))
+        return [open_to_all(p, part).view(np.int64) for part in found]
+
+    found = together(run_parties, program).values["r"]
+    for part, expected in zip(found, (x.max(1), x.argmax(1), x.min(1), x.argmin(1)), strict=True):
+        assert np.array_equal(part, expected)
+    with pytest.raises(InputInvalid):
+        together(run_parties, lambda p: maximum(p, secret(p, np.zeros((2, 0), np.int64), owner=0).share))

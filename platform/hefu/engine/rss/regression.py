@@ -41,13 +41,18 @@ def _transposed_product(rows: Words, u: Words, v: Words, out: Words) -> None:
 class SharedRows:
     """Rows whose shares are kept side by side, for many products with them."""
 
-    def __init__(self, party: Party, x: Arithmetic) -> None:
+    def __init__(self, party: Party, x: Arithmetic, one: int = 0) -> None:
+        """`one` not 0: a last column that holds it in every row."""
         if len(x.shape) != 2:
             raise InputInvalid(f"a regression takes rows of features, not the shape {x.shape}")
         self._party = party
-        self.count, self.width = x.shape
+        self.count, given = x.shape
+        self.width = given + bool(one)
         self._rows = np.empty((self.count, 2 * self.width), dtype=np.uint64)
-        self._rows[:, : self.width], self._rows[:, self.width :] = x.first, x.second
+        self._rows[:, :given], self._rows[:, self.width : self.width + given] = x.first, x.second
+        if one:
+            self._rows[:, given] = one if party.index == 0 else 0
+            self._rows[:, -1] = one if party.index == 2 else 0
 
     def times(self, w: Arithmetic) -> Arithmetic:
         """X w, (n,): 8 n bytes from each party."""
@@ -83,9 +88,9 @@ def logistic_regression(
     x, y    (n, d) features in fixed point, (n,) labels as integers 0 or 1
     raises  InputInvalid for shapes that don't fit and rates out of range
     """
-    x, y = _checked(party, x, y, fraction_bits, intercept)
-    rows, one = SharedRows(party, x), np.uint64(1 << fraction_bits)
-    labels = y.scale(one)
+    _require(x, y, fraction_bits)
+    one = 1 << fraction_bits
+    rows, labels = SharedRows(party, x, one if intercept else 0), y.scale(np.uint64(one))
 
     def gradient(w: Arithmetic) -> Arithmetic:
         predicted = fast_sigmoid(party, rows.times(w), 2 * fraction_bits, fraction_bits)
@@ -94,17 +99,11 @@ def logistic_regression(
     return _descend(party, gradient, rows.width, rows.count, fraction_bits, (steps, rate, ridge))
 
 
-def _checked(
-    party: Party, x: Arithmetic, y: Arithmetic, fraction_bits: int, intercept: bool
-) -> tuple[Arithmetic, Arithmetic]:
+def _require(x: Arithmetic, y: Arithmetic, fraction_bits: int) -> None:
     if len(x.shape) != 2 or y.shape != x.shape[:1] or not x.shape[0]:
         raise InputInvalid(f"features {x.shape} and targets {y.shape} do not go together")
     if not 8 <= fraction_bits <= 20:
         raise InputInvalid(f"a regression works with 8 to 20 fraction bits, not {fraction_bits}")
-    if not intercept:
-        return x, y
-    ones = public(party, np.full((x.shape[0], 1), 1 << fraction_bits, dtype=np.uint64))
-    return concatenate([x, ones], axis=1), y
 
 
 def _descend(
@@ -144,7 +143,10 @@ def linear_regression(
     intercept: bool = True,
 ) -> Arithmetic:
     """Weights of the least-squares problem, after so many full-batch steps; targets in fixed point, else as logistic_regression."""
-    x, y = _checked(party, x, y, fraction_bits, intercept)
+    _require(x, y, fraction_bits)
+    if intercept:
+        ones = public(party, np.full((x.shape[0], 1), 1 << fraction_bits, dtype=np.uint64))
+        x = concatenate([x, ones], axis=1)
     width, count = x.shape[1], x.shape[0]
     turned = x.each(lambda words: words.T)
     both = matmul(party, turned, concatenate([x, y.reshape((count, 1))], axis=1))
