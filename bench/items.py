@@ -47,8 +47,10 @@ def write_rows(source: Path, rows: np.ndarray, target: Path) -> None:
 
 def keys_of(path: Path) -> np.ndarray:
     """The keys of a small or large file as integers, sorted: for checking."""
-    column = csv.read_csv(path).column(KEY)
-    return np.sort(column.to_numpy().astype(np.int64))
+    chosen = csv.ConvertOptions(column_types={KEY: pa.int64()})
+    chunks = csv.read_csv(path, convert_options=chosen).column(KEY).chunks
+    parts = [np.frombuffer(c.buffers()[1], dtype=np.int64)[c.offset : c.offset + len(c)] for c in chunks]
+    return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *parts]))
 
 
 def warm() -> None:

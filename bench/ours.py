@@ -66,6 +66,7 @@ def measure(
     works: Mapping[str, Work],
     *,
     warm: Callable[[], None] | None = None,
+    prepare: Callable[[], None] | None = None,
     tls: bool = False,
     repeat: int = 1,
     inner: int = 1,
@@ -74,15 +75,16 @@ def measure(
 ) -> Cost:
     """Run every party's work `repeat` times in one set of processes.
 
-    warm    loads and compiles, before the parties start
-    inner   runs within one repetition: costs are divided by it (latencies)
-    link    delay and rate between every two parties
-    raises  WrongResult, PartyFailed
+    warm     loads and compiles, before the parties start; must leave no thread behind, for the parties are forks
+    prepare  at each party, before its idle memory is read; `warm` once more where nothing else is given
+    inner    runs within one repetition: costs are divided by it (latencies)
+    link     delay and rate between every two parties
+    raises   WrongResult, PartyFailed
     """
     if warm is not None:
         warm()  # before the fork: one process compiles, and every party inherits what it loaded
     programs = {party: _program(work, repeat, inner) for party, work in works.items()}
-    options: dict[str, Any] = {"tls": tls, "timeout_seconds": timeout_seconds}
+    options: dict[str, Any] = {"prepare": prepare or warm, "tls": tls, "timeout_seconds": timeout_seconds}
     if link is None:
         reports = launch.measure(programs, **options)
     else:

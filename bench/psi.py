@@ -90,7 +90,12 @@ def peers_of(files: Files, names: tuple[str, ...]) -> list[Peer]:
 
 def run(protocol: Protocol, files: Files, *, tls: bool = False, link: Any = None) -> Cost:
     """Intersect the files; the receiver's output is compared with the plain intersection."""
-    return measure(works(protocol, files), warm=protocol.warm, tls=tls, link=link)
+
+    def prepare() -> None:
+        protocol.warm()
+        warm_files()  # at the parties only: Arrow's threads don't survive a fork
+
+    return measure(works(protocol, files), warm=protocol.warm, prepare=prepare, tls=tls, link=link)
 
 
 def works(protocol: Protocol, files: Files) -> dict[str, Work]:
@@ -182,7 +187,6 @@ def _warm(receive: Run, send: Run, help_them: Run | None) -> Callable[[], None]:
         from hefu.engine.launch import run_together
         from hefu.engine.psi.items import from_integers
 
-        warm_files()
         items = from_integers(bytes(32), np.arange(100))
         programs = {
             "receiver": lambda session, channels: receive(session, channels, items),

@@ -258,7 +258,7 @@ def test_a_client_refuses_a_bad_list_of_keys(make_world: Make) -> None:
     changed(lambda r, _: r.__delitem__(1))  # ours is missing
     changed(lambda r, _: r.__delitem__(2) or r.__delitem__(3))  # too few
     changed(lambda r, _: r.update({2: r[3]}))  # another's keys
-    changed(lambda r, _: r.update({2: bytes(64) + r[2][64:]}))  # keys that nobody signed
+    changed(lambda r, _: r.update({2: bytes(range(64)) + r[2][64:]}))  # keys that nobody signed
     changed(lambda r, _: b"\x02")
     changed(lambda r, _: b"")
     changed(lambda r, _: messages.write_records(messages.KEY_LIST, r) + b"x")
@@ -266,6 +266,17 @@ def test_a_client_refuses_a_bad_list_of_keys(make_world: Make) -> None:
         lambda r, _: messages.write_records(messages.KEY_LIST, r | {9: r[2]})
     )  # a client not on the roster
     changed(lambda r, _: messages.write_records(messages.SURVIVORS, r))
+
+
+def test_keys_that_two_clients_sign_are_refused(make_world: Make) -> None:
+    world = make_world()
+    out = played_to(world, "key_list")
+    records = messages.read_records(world.plan, messages.KEY_LIST, out["c0"], "server")
+    copied = records[3][:64]
+    statement = world.plan.keys_statement("c1", copied[:32], copied[32:])
+    records[2] = copied + world.identities["c1"].sign(statement)
+    with pytest.raises(MessageInvalid, match="appears twice"):
+        world.clients["c0"].share_keys(messages.write_records(messages.KEY_LIST, records))
 
 
 def test_a_client_refuses_bad_shares_and_bad_vectors(make_world: Make) -> None:

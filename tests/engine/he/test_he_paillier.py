@@ -181,6 +181,16 @@ def test_vector_laws(paillier_key: PaillierPrivateKey, values: list[int], k: int
     ]
 
 
+def test_integers_stay_exact_beside_those_of_64_bits(paillier_key: PaillierPrivateKey) -> None:
+    values = [0, 2**63, 2**64 - 1, -(2**63)]
+    assert np.asarray(values[:2]).dtype.kind == "f"  # what numpy would make of them
+    x = paillier_key.encrypt_vector(values)
+    assert x.exponent == 0
+    assert decrypted(paillier_key, x) == values
+    assert decrypted(paillier_key, x.dot([1, 2**63, -1, 0])) == [2**126 - 2**64 + 1]
+    assert decrypted(paillier_key, x.dot([[1], [2**63], [-1], [0]])) == [2**126 - 2**64 + 1]
+
+
 def test_edges_empty_and_matrices(paillier_key: PaillierPrivateKey) -> None:
     x = paillier_key.public.encrypt_vector(EDGES)
     assert decrypted(paillier_key, x) == EDGES
@@ -270,6 +280,16 @@ def test_owner_and_public_give_the_same_bytes_from_the_same_coins(paillier_key: 
     exponent = int.from_bytes(r.tobytes(), "little")
     plain = (1 - 70 * n) * pow(pow(h, n, n2), exponent, n2) % n2
     assert by_public.ciphertexts[0] == plain
+
+
+def test_what_hides_a_computation_has_an_exponent_longer_than_the_group(
+    paillier_key: PaillierPrivateKey,
+) -> None:
+    public = paillier_key.public
+    drawn = np.empty((public.bits + 64) // 8, dtype=np.uint8)
+    Prg(COINS).fill(drawn)
+    exponent = int.from_bytes(drawn.tobytes(), "little")
+    assert public.hiding_masks(1, Prg(COINS)) == [pow(int(public.residue_base), exponent, public.nsquare)]
 
 
 @pytest.mark.server

@@ -221,6 +221,23 @@ def test_a_real_factor_needs_fraction_bits(run_parties: Any) -> None:
         compute(run_parties, [np.arange(3)], lambda a: a * 0.5)
 
 
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda a: a + np.arange(4),
+        lambda a: a * a[:2],
+        lambda a: a * np.arange(4),
+        lambda a: a[:2] < a,
+        lambda a: (a < 1) & (a[:2] < 1),
+        lambda a: a.reshape(1, 3) @ np.ones((2, 2), dtype=np.int64),
+        lambda a: a.reshape(1, 3) @ a.reshape(1, 3),
+    ],
+)
+def test_shapes_that_do_not_go_together_are_refused(run_parties: Any, formula: Any) -> None:
+    with pytest.raises(InputInvalid):
+        compute(run_parties, [np.arange(3)], formula)
+
+
 def test_opening_to_one_tells_the_others_nothing(run_parties: Any) -> None:
     x = np.arange(5)
 

@@ -11,6 +11,7 @@ from hefu.engine.errors import ChannelError, EngineError, InputInvalid, LabelReu
 from hefu.engine.rss import Arithmetic, Party, multiply, opening, sharing, truncate
 from hefu.engine.rss.bitslice import from_planes, to_planes
 from hefu.engine.rss.compare import equal, less
+from hefu.engine.rss.decompose import from_bits, to_bits
 from hefu.engine.rss.matrix import ring_product
 from hefu.engine.rss.shares import pack, unpack
 from hefu.engine.rss.warm import warm
@@ -198,3 +199,22 @@ def test_slabs_change_the_rounds_and_nothing_else(run_parties: Any) -> None:
         assert set((short.view(np.int64) - product).tolist()) <= {0, 1}
     with pytest.raises(InputInvalid):
         run_parties(dict.fromkeys(NAMES, lambda s, c: Party(s, c, NAMES, slab=100)))
+
+
+@pytest.mark.parametrize("count", [0, 1, 70, 200])
+def test_bits_and_back(run_parties: Any, count: int) -> None:
+    x = np.concatenate(
+        [np.array(EDGES, dtype=np.int64).view(U), np.random.default_rng(1).integers(0, 2**64, 200, dtype=U)]
+    )
+    x = x[:count]
+
+    def program(session: Any, channels: Any) -> Any:
+        party = Party(session, channels, NAMES, slab=128)
+        bits = to_bits(party, sharing.share_from(party, 2, x, x.shape))
+        back = from_bits(party, bits.plane(0, 5))
+        return opening.open_bits_to_all(party, bits), opening.open_to_all(party, back)
+
+    planes, low = run_parties(dict.fromkeys(NAMES, program)).values["p"]
+    for b in range(64):
+        assert np.array_equal(unpack(planes[b], x.shape), ((x >> U(b)) & U(1)).astype(np.bool_))
+    assert np.array_equal(low, x & U(31))

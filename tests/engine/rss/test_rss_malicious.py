@@ -344,6 +344,55 @@ def test_what_the_check_opens_is_uniform(run_parties, monkeypatch):
     assert _uniformity(seen) > 1000  # without the mask zeros show as zeros
 
 
+def _view_of_the_check(run_parties, monkeypatch, secret, seed):
+    """P0's components of the squared secret, the weights, and the first message of the check that it receives."""
+    weights = []
+    original = malicious_check.weighed
+
+    def spying(words, challenges):
+        weights.append(challenges.copy())
+        return original(words, challenges)
+
+    monkeypatch.setattr(malicious_check, "weighed", spying)
+    values = np.full(2, secret, dtype=np.uint64)
+
+    def program(session, channels):
+        active = ActiveParty(Party(session, channels, NAMES))
+        x = share_from(active.party, 1, values if active.party.index == 1 else None, values.shape)
+        active.multiply(x, x)
+        active.verify()
+        return x
+
+    ran = run_parties(dict.fromkeys(NAMES, program), seed=seed)
+    level = [payload for _, payload in ran.views["P0"] if len(payload) == 1024]
+    return ran.values["P0"], weights[0], [np.frombuffer(m, dtype=np.uint64).reshape(2, 64) for m in level]
+
+
+def _explains(x, weights, message, guess):
+    """Whether P1's bare local product of the second elements would be this message if the secret were the guess."""
+    x1 = x.second[1]
+    x2 = np.uint64(guess) - x.first[1] - x1
+    product = x1 * x1 + np.uint64(2) * x1 * x2
+    bits = (weights[1] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
+    return bool((message[0] == bits * product).all())
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_no_guess_of_the_secret_explains_what_a_party_receives(run_parties, monkeypatch):
+    """The check's messages are uniform for any secret; without fresh shares of zero P0 can test guesses, and the test sees it."""
+    for secret in (1, (1 << 64) - 1):
+        seen = []
+        for seed in range(8):
+            x, weights, level = _view_of_the_check(run_parties, monkeypatch, secret, seed)
+            assert not any(_explains(x, weights, level[0], guess) for guess in (1, (1 << 64) - 1))
+            seen += level
+        assert abs(_uniformity(np.concatenate(seen).reshape(-1).view(np.uint8))) < 4.5
+    monkeypatch.setattr(malicious_check, "reshare", lambda op, words: None)
+    for secret in (1, (1 << 64) - 1):
+        x, weights, level = _view_of_the_check(run_parties, monkeypatch, secret, 0)
+        assert [_explains(x, weights, level[0], g) for g in (1, (1 << 64) - 1)] == [secret == 1, secret != 1]
+
+
 def test_a_challenge_is_never_zero_where_the_mask_joins():
     for challenge in (0, 1 << 16, 0xFFFF, (1 << 64) - 1):
         fixed = malicious_check._nowhere_zero(challenge)

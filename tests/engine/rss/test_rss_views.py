@@ -12,7 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hefu.engine.rss import Arithmetic, Bits, Party, compare, convert, multiply, opening, sharing, truncate
+from hefu.engine.rss import (
+    Arithmetic,
+    Bits,
+    Party,
+    compare,
+    convert,
+    decompose,
+    multiply,
+    opening,
+    sharing,
+    truncate,
+)
 from hefu.engine.rss.party import Operation, ZeroShares
 from hefu.engine.rss.plain import Plain
 from hefu.engine.rss.shares import pack, words_for
@@ -148,6 +159,12 @@ def zero_testing(plain: Plain, coins: EveryCoin, s: tuple[int, ...]) -> Case:
     return Case([x], plain.is_zero(x), int(s[0] == 0), of_bits=True)
 
 
+def splitting(plain: Plain, coins: EveryCoin, s: tuple[int, ...]) -> Case:
+    """The highest bit comes last, and hangs on all others."""
+    x = coins.sharing_of(s[0])
+    return Case([x], plain.to_bits(x)[-1], s[0] >> (plain.k - 1), of_bits=True)
+
+
 def lifting(plain: Plain, coins: EveryCoin, s: tuple[int, ...]) -> Case:
     x = coins.bit_sharing_of(s[0])
     return Case([x], plain.to_arithmetic(x), s[0])
@@ -179,6 +196,7 @@ EXACT = [
     *[(multiplying_twice, k, ring(k, 2)) for k in (1,)],
     (anding, 1, ring(1, 2)),
     *[(signing, k, ring(k, 1)) for k in (1, 2, 3)],
+    *[(splitting, k, ring(k, 1)) for k in (2, 3)],
     *[(zero_testing, k, ring(k, 1)) for k in (1, 2)],
     *[(lifting, k, ring(1, 1)) for k in (1, 2, 3)],
     (truncating, 2, ring(2, 1)),
@@ -229,6 +247,7 @@ def test_a_result_that_is_not_afresh_is_seen() -> None:
         (signing, 2, ring(2, 1), "planes"),
         (signing, 2, ring(2, 1), "carries"),
         (signing, 3, ring(3, 1), "zero"),
+        (splitting, 3, ring(3, 1), "zero"),
         (zero_testing, 2, ring(2, 1), "zero"),
         (zero_testing, 1, ring(1, 1), "planes"),
         (lifting, 2, ring(1, 1), "input"),
@@ -341,6 +360,7 @@ FAST: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[[int], bo
     ),
     "msb": (lambda p, x, y, b: compare.msb(p, held(p, x)), lambda t, x, y, b: t.msb(x), lambda n: True),
     "is zero": (lambda p, x, y, b: compare.is_zero(p, held(p, x)), lambda t, x, y, b: t.is_zero(x), lambda n: True),
+    "to bits": (lambda p, x, y, b: decompose.to_bits(p, held(p, x)), lambda t, x, y, b: t.to_bits(x), lambda n: True),
     "to arithmetic": (
         lambda p, x, y, b: convert.to_arithmetic(p, held_bits(p, b, len(x[0]))),
         lambda t, x, y, b: t.to_arithmetic(b),
@@ -398,6 +418,8 @@ def test_messages_and_results_equal_the_twins(run_parties: Any, name: str, count
             assert np.array_equal(found, result)
         else:
             expected = result[0] if name == "and" else result
+            if name == "to bits":
+                expected = [np.concatenate(planes) for planes in zip(*result, strict=True)]
             for mine, c in ((found.first, expected[i]), (found.second, expected[(i + 1) % 3])):
                 c = pack(c.astype(np.bool_)) if of_bits(0) else np.broadcast_to(c, mine.shape)
                 assert np.array_equal(mine.reshape(-1), c)
@@ -443,6 +465,11 @@ SIZES = {
         [("p", 64 * W), *[("r", rows * W) for rows in (32, 16, 8, 4, 2, 1)]],
         [("p", rows * W) for rows in (32, 16, 8, 4, 2, 1)],
     ],
+    "to bits": [
+        [("q", 63 * W), *[("q", rows * W) for rows in (61, 60, 58, 54, 46, 31)]],
+        [("p", 64 * W), ("r", 63 * W), *[("r", rows * W) for rows in (61, 60, 58, 54, 46, 31)]],
+        [("p", rows * W) for rows in (61, 60, 58, 54, 46, 31)],
+    ],
     "to arithmetic": [[("q", 800)], [("p", 800), ("r", 800)], []],
     "truncate": [[("r", 800), ("r", 800)], [], [("p", 800), ("q", 1600), ("p", 800)]],
     "multiply fixed": [[("q", 800), ("r", 800), ("r", 800)], [], [("p", 800), ("q", 1600), ("p", 800)]],
@@ -487,5 +514,5 @@ def test_received_bytes_are_uniform_for_very_different_secrets(
     assert worst(0) < 400
     assert worst(2**61 - 1) < 400
     monkeypatch.setattr(ZeroShares, "chunks", without_masks)
-    if name in ("multiply", "and", "msb", "is zero"):
+    if name in ("multiply", "and", "msb", "is zero", "to bits"):
         assert max(worst(0), worst(2**61 - 1)) > 400

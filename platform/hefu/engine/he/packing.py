@@ -26,6 +26,7 @@ from hefu.engine.he.paillier import (
     encrypt_raw,
 )
 from hefu.engine.he.paillier_keys import PaillierPrivateKey, PaillierPublicKey
+from hefu.engine.he.vectors import as_array
 from hefu.engine.he.workers import Workers
 from hefu.engine.prg import Prg
 
@@ -96,7 +97,7 @@ def encrypt_packed(
     key: PaillierKey, values: ArrayLike, *, coins: Prg | None = None, workers: Workers | None = None
 ) -> PackedVector:
     """Encrypt (n,) integers of at most 63 bits and a sign; raises PlaintextOverflow."""
-    array = np.asarray(values)
+    array = as_array(values)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise PlaintextOverflow("packed are one-dimensional arrays of integers")
     if array.dtype.kind == "u" and array.size and int(array.max()) >> 63:

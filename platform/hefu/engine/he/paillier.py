@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from hefu.engine.he.errors import CiphertextInvalid, KeyInvalid, NotSupported, PlaintextOverflow
 from hefu.engine.he.integers import draw_bytes, fresh_coins, gcd, invert_each, mpz, powmod
 from hefu.engine.he.paillier_keys import EncryptedNumber, PaillierPrivateKey, PaillierPublicKey
-from hefu.engine.he.vectors import plain_list
+from hefu.engine.he.vectors import as_array, plain_list
 from hefu.engine.he.workers import Workers
 from hefu.engine.prg import KEY_BYTES, Prg
 
@@ -85,7 +85,7 @@ class PaillierVector:
         """sum_i self[i] w[i] for weights (n,); for weights (n, k): k of them, one per column."""
         if isinstance(other, PaillierVector):
             raise NotSupported("Paillier multiplies ciphertexts by plain numbers only; take BFV or CKKS")
-        weights = np.asarray(other)
+        weights = as_array(other)
         if weights.ndim != 2:
             weights = weights.reshape(-1, 1)
         if len(weights) != len(self):

@@ -71,7 +71,7 @@ def plain_list(values: ArrayLike, length: int | None = None) -> list[int] | list
     """A flat list of Python numbers, one number repeated to `length`; raises PlaintextOverflow for what is no finite number."""
     from hefu.engine.he.errors import PlaintextOverflow
 
-    array = np.asarray(values)
+    array = as_array(values)
     if array.ndim == 0 and length is not None:
         array = np.full(length, array)
     if array.ndim != 1:
@@ -84,8 +84,18 @@ def plain_list(values: ArrayLike, length: int | None = None) -> list[int] | list
         return [float(v) for v in array.tolist()]
     if array.dtype.kind in "biu":
         return [int(v) for v in array.tolist()]
-    if array.dtype.kind == "O" and all(isinstance(v, int) for v in array):
+    if array.dtype.kind == "O" and all(isinstance(v, (int, np.integer)) for v in array):
         return [int(v) for v in array]
     if not array.size:
         return []
     raise PlaintextOverflow(f"numbers of type {array.dtype} cannot be encrypted")
+
+
+def as_array(values: ArrayLike) -> NDArray[Any]:
+    """An array in which integers stay integers: numpy makes floats of [0, 2^63], whose parts fit no common word."""
+    array = np.asarray(values)
+    if array.dtype.kind == "f" and not isinstance(values, np.ndarray):
+        exact = np.array(values, dtype=object)
+        if exact.size and all(isinstance(v, (int, np.integer)) for v in exact.reshape(-1)):
+            return exact
+    return array

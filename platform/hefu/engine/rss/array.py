@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hefu.engine.errors import InputInvalid
 from hefu.engine.rss import compare, convert, fixed, multiply, opening, shares, sharing, truncate
+from hefu.engine.rss.matrix import ring_product
 from hefu.engine.rss.party import Party
 from hefu.engine.rss.shares import Arithmetic, Bits, Shape
 
@@ -130,7 +131,7 @@ class SecretArray:
     def __matmul__(self, other: Any) -> SecretArray:
         if not isinstance(other, SecretArray):
             factor = self._factor(other)
-            product = self.share.each(lambda words: words @ factor)
+            product = self.share.each(lambda words: _ring_matmul(words, factor))
             return self._like(self._shorten(product) if _is_real(other) else product)
         left = self.reshape(1, self.size) if len(self.shape) == 1 else self
         right = other.reshape(other.size, 1) if len(other.shape) == 1 else other
@@ -144,7 +145,7 @@ class SecretArray:
 
     def __rmatmul__(self, other: Any) -> SecretArray:
         factor = self._factor(other)
-        product = self.share.each(lambda words: factor @ words)
+        product = self.share.each(lambda words: _ring_matmul(factor, words))
         return self._like(self._shorten(product) if _is_real(other) else product)
 
     def dot(self, other: SecretArray) -> SecretArray:
@@ -334,6 +335,10 @@ def _aligned(x: SecretArray, y: SecretArray) -> tuple[SecretArray, SecretArray]:
 def _broadcast(x: Arithmetic, y: Arithmetic, sign: str) -> Arithmetic:
     x, y = shares.broadcast(x, y)
     return x + y if sign == "+" else x - y
+
+
+def _ring_matmul(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    return ring_product(left, right) if left.ndim == right.ndim == 2 else np.asarray(left @ right)
 
 
 def _is_real(values: Any) -> bool:

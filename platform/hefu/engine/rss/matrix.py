@@ -7,6 +7,7 @@ row-by-column loop reads the left matrix once.
 
 import numpy as np
 
+from hefu.engine.errors import InputInvalid
 from hefu.engine.kernels import kernel
 from hefu.engine.rss.party import Words
 
@@ -16,7 +17,9 @@ _TILE = 64
 
 
 def ring_product(left: Words, right: Words) -> Words:
-    """(m, k) times (k, n), mod 2^64, C-contiguous."""
+    """(m, k) times (k, n), mod 2^64, C-contiguous; raises InputInvalid when the inner sizes differ."""
+    if left.shape[1] != right.shape[0]:
+        raise InputInvalid(f"no matrix product of shapes {left.shape} and {right.shape}")
     rows, inner = left.shape
     columns = right.shape[1]
     out = np.zeros((rows, columns), dtype=np.uint64)

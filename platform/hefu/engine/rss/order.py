@@ -94,6 +94,15 @@ def _place(
     return segments
 
 
+@kernel
+def _scatter(items: Positions, bucket: Positions, free: Positions, out: Positions) -> None:
+    """Each item to the next free place of its bucket."""
+    for i in range(len(items)):
+        b = bucket[i]
+        out[free[b]] = items[i]
+        free[b] += 1
+
+
 def ascending(items: Positions, below: Below) -> Positions:
     """The positions by increasing key."""
     count = len(items)
@@ -112,8 +121,7 @@ def ascending(items: Positions, below: Below) -> Positions:
     starts = np.cumsum(lengths) - lengths + np.arange(splitters + 1)
     out = np.empty(count, dtype=np.int64)
     out[starts[1:] - 1] = middle
-    by_bucket = np.argsort(bucket, kind="stable")
-    out[bucket[by_bucket] + np.arange(len(rest))] = rest[by_bucket]
+    _scatter(rest, bucket, starts.copy(), out)
     return _by_segments(out, starts, lengths, below)
 
 

@@ -167,6 +167,29 @@ class Plain:
             bits = self.ands([(bits[j], bits[half + j], None) for j in range(half)])
         return bits[0]
 
+    def to_bits(self, x: Secret) -> Planes:
+        """All bits, by prefix sums of the carries."""
+        self.coins.begin("ring to bits")
+        planes = self.sum_planes(x)
+        g, p = self.carries(planes), planes[: self.k - 1]
+        distance = 1
+        while distance < len(g):
+            taking = [i for i in range(len(g)) if i & distance]
+            source = {i: (i & ~(2 * distance - 1)) + distance - 1 for i in taking}
+            upper = [i for i in taking if i >= 2 * distance]
+            found = self.ands(
+                [(p[i], g[source[i]], None) for i in taking] + [(p[i], p[source[i]], None) for i in upper]
+            )
+            for i, product in zip(taking, found, strict=False):
+                g[i] = [u ^ v for u, v in zip(g[i], product, strict=True)]
+            for i, product in zip(upper, found[len(taking) :], strict=True):
+                p[i] = product
+            distance *= 2
+        return [
+            planes[0],
+            *([u ^ v for u, v in zip(planes[b], g[b - 1], strict=True)] for b in range(1, self.k)),
+        ]
+
     def to_arithmetic(self, x: Secret) -> Secret:
         """A bit as 0 or 1 of the ring."""
         self.coins.begin("bits to ring")

@@ -62,7 +62,8 @@ class Arithmetic:
         return Arithmetic(np.asarray(-self.first), np.asarray(-self.second))
 
     def scale(self, factor: Words | np.uint64) -> Arithmetic:
-        """Multiply by public ring elements."""
+        """Multiply by public ring elements; raises InputInvalid when the shapes do not go together."""
+        common_shape(self.shape, np.shape(factor))
         return Arithmetic(np.asarray(self.first * factor), np.asarray(self.second * factor))
 
     def reshape(self, shape: Shape) -> Arithmetic:
@@ -122,14 +123,19 @@ def broadcast(x: Arithmetic, y: Arithmetic) -> tuple[Arithmetic, Arithmetic]:
     """Both in their common shape; raises InputInvalid where there is none."""
     if x.shape == y.shape:
         return x, y
-    try:
-        shape = np.broadcast_shapes(x.shape, y.shape)
-    except ValueError as error:
-        raise InputInvalid(f"shapes {x.shape} and {y.shape} do not go together") from error
+    shape = common_shape(x.shape, y.shape)
     return (
         x.each(lambda words: np.broadcast_to(words, shape)),
         y.each(lambda words: np.broadcast_to(words, shape)),
     )
+
+
+def common_shape(one: Shape, other: Shape) -> Shape:
+    """The shape that both broadcast to; raises InputInvalid where there is none."""
+    try:
+        return np.broadcast_shapes(one, other)
+    except ValueError as error:
+        raise InputInvalid(f"shapes {one} and {other} do not go together") from error
 
 
 def public(party: Party, words: Words) -> Arithmetic:
@@ -143,7 +149,7 @@ def public(party: Party, words: Words) -> Arithmetic:
 
 def add_public(party: Party, x: Arithmetic, words: Words | np.uint64) -> Arithmetic:
     """x plus public ring elements. No message."""
-    shape = np.broadcast_shapes(x.shape, np.shape(words))
+    shape = common_shape(x.shape, np.shape(words))
     first = x.first + words if party.index == 0 else np.broadcast_to(x.first, shape)
     second = x.second + words if party.index == 2 else np.broadcast_to(x.second, shape)
     return Arithmetic(np.asarray(first), np.asarray(second))

@@ -5,7 +5,7 @@ outcomes opened. Because the order after the shuffle is uniform and no two keys 
 uniform permutation whatever the keys: they tell nothing, not even about equal keys. A tie-break that is public, or taken
 after the shuffle, would give away the sizes of groups of equal keys.
 Key range: keys and index are packed into signed words of 63 bits. In one word, 63 - ceil(log2 n) bits are left to the keys
-(46 for 10^5 rows); wider keys take a second word, at about 1.6 times the cost. Each key's width is the caller's promise:
+(46 for 10^5 rows); wider keys take a second word, at about twice the cost. Each key's width is the caller's promise:
 no one can check it on shares, and a key out of it sorts wrongly without notice.
 Who learns what: nobody anything beyond n, the keys' widths and the number of columns.
 Stable: equal keys keep their order. Cost: 32 (w + 1) bytes a row for the shuffle, 68.4 bytes a comparison.
@@ -26,7 +26,7 @@ from hefu.engine.rss.compare import is_zero, msb
 from hefu.engine.rss.multiply import both
 from hefu.engine.rss.opening import open_bits_to_all
 from hefu.engine.rss.order import Positions, ascending, smallest
-from hefu.engine.rss.party import Party
+from hefu.engine.rss.party import Party, Words
 from hefu.engine.rss.shares import Arithmetic, Bits, add_public, flat, public, unpack
 from hefu.engine.rss.shuffle import shuffle, with_columns
 
@@ -120,7 +120,7 @@ class HiddenKeys:
 
     def __init__(self, party: Party, words: Sequence[Arithmetic]) -> None:
         self._party = party
-        self._words = [Arithmetic(flat(word.first), flat(word.second)) for word in words]
+        self._parts = [_summand(party, word) for word in words]
 
     def below(self, left: Positions, right: Positions) -> NDArray[np.bool_]:
         """Opens key[left] < key[right], in batches that stay in the cache."""
@@ -131,13 +131,24 @@ class HiddenKeys:
         return out
 
     def _below(self, left: Positions, right: Positions) -> NDArray[np.bool_]:
-        differences = [w.each(lambda c: c[left] - c[right]) for w in self._words]
         party, count = self._party, len(left)
+        differences = [_from_summand(party, part[left] - part[right]) for part in self._parts]
         if len(differences) == 1:
             answer = msb(party, differences[0])
         else:
             answer = _lexicographic(party, differences)
         return unpack(open_bits_to_all(party, answer)[0], (count,))
+
+
+def _summand(party: Party, word: Arithmetic) -> Words:
+    """All that a comparison asks of a shared word (see `summands`): x_0 + x_1 at P0, x_2 at the others."""
+    return flat({0: word.first + word.second, 1: word.second, 2: word.first}[party.index])
+
+
+def _from_summand(party: Party, part: Words) -> Arithmetic:
+    """The same where a comparison looks for it; half as many words to pick and subtract."""
+    nothing = np.zeros(len(part), dtype=np.uint64)
+    return Arithmetic(nothing, part) if party.index == 1 else Arithmetic(part, nothing)
 
 
 def _lexicographic(party: Party, differences: Sequence[Arithmetic]) -> Bits:

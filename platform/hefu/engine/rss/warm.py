@@ -3,6 +3,7 @@
 import numpy as np
 
 from hefu.engine.rss import bitslice, compare, convert, matrix, multiply, summands, truncate
+from hefu.engine.rss.warm_programs import warm_programs
 
 
 def warm() -> None:
@@ -24,3 +25,4 @@ def warm() -> None:
     truncate._deal(row, row, row, row, one, 0, out, out)
     truncate._finish(row, row, row, row, one, one, 0, out)
     truncate._local_products(row, row, row, row, out)
+    warm_programs()
