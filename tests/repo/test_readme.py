@@ -3,6 +3,8 @@
 import ast
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -133,13 +135,24 @@ def test_the_readmes_python_counts_a_result(tmp_path, monkeypatch, capsys):
         encoding="utf-8",
     )
     monkeypatch.chdir(tmp_path)
-    for code in blocks(ROOT / "README.md", "python"):
+    for code in (code for code in blocks(ROOT / "README.md", "python") if "RESULT.csv" in code):
         exec(compile(code, "README.md", "exec"), {})  # noqa: S102  # our own page
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["bank", "match", "2"],
         ["institution", "match", "1"],
         ["institution", "missing_at_bank", "1"],
     ]
+
+
+@pytest.mark.server
+def test_the_readmes_engine_example_runs_as_it_is(tmp_path):
+    (code,) = (code for code in blocks(ROOT / "README.md", "python") if "hefu.engine" in code)
+    assert len(code.strip().splitlines()) <= 10
+    script = tmp_path / "example.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=True)
+    assert "33600" in done.stdout
+    assert "False,  True, False" in done.stdout
 
 
 @pytest.mark.server

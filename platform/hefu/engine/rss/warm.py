@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hefu.engine.rss import bitslice, compare, convert, matrix, multiply, summands, truncate
+from hefu.engine.rss import bitslice, compare, convert, malicious_ring, matrix, multiply, summands, truncate
 from hefu.engine.rss.warm_programs import warm_programs
 
 
@@ -26,3 +26,4 @@ def warm() -> None:
     truncate._finish(row, row, row, row, one, one, 0, out)
     truncate._local_products(row, row, row, row, out)
     warm_programs()
+    malicious_ring.warm()
