@@ -6,7 +6,7 @@ of each group is found by comparing neighbours for equality. These rows are brou
 Who learns what: with `reveal_count` everybody learns the number of groups, nobody anything else, no group's size. Without
 it nobody learns anything: n rows come back, with a secret flag for those that are groups; the others are zero.
 Cost: one sort, 31.6 bytes a row and key word for equality, 24 for the flags, and `compact` over the columns that are left.
-Source: Jónsson, Kreitz, Uddin, "Secure multi-party sorting and applications", ePrint 2011/122, section 5 (aggregation).
+Source: Jónsson, Kreitz, Uddin, "Secure multi-party sorting and applications", ePrint 2011/122 (aggregation by a sort).
 """
 
 from __future__ import annotations
