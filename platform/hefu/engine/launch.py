@@ -35,6 +35,7 @@ Route = Callable[[str, str, int], int]
 """(who connects, to whom, the listener's port) -> the port to connect to."""
 
 _JOB, _CONTRACT = "local", bytes(32)
+_END_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +224,20 @@ def _run_threads(programs: Mapping[str, Program], timeout_seconds: float) -> dic
         thread.start()
     for thread in threads:
         thread.join(timeout_seconds)
+    _wait_for_ends(threads)
     if failed:
         party, error = min(failed, key=lambda f: isinstance(f[1], (PeerAborted, PeerLost)))
         raise PartyFailed(party, repr(error)) from error
     return values
+
+
+def _wait_for_ends(threads: list[threading.Thread]) -> None:
+    """Until the system has ended them, not only Python: a fork amid OpenSSL's last words would hold its lock for ever."""
+    until = time.monotonic() + _END_SECONDS
+    for thread in threads:
+        task = Path(f"/proc/self/task/{thread.native_id}")
+        while task.exists() and not thread.is_alive() and time.monotonic() < until:
+            time.sleep(0.001)
 
 
 def _peak_mb() -> float:

@@ -3,13 +3,13 @@
 Every number is brought to z in [1/2, 1) by its leading one (`leading`); there a short polynomial in t = 4z - 3 is near
 enough for a few steps of Goldschmidt's or Newton's; the power of two that was taken out comes back by the same secret pairs.
 Error bounds (u = 2^-f is one unit; the tests hold them over the whole range), for f = 16:
-  reciprocal(x)    u <= x < 2^46              2^-22 / x + 2 u
-  divide(a, b)     u <= b < 2^(44-c), |a/b| < 2^c     2^-20 |a/b| + 3 u     c = quotient_bits, 16 unless said otherwise
-  square_root(x)   u <= x < 2^34, or 0        2^-22 sqrt(x) + 2 u
-  inverse_root(x)  u <= x < 2^46              2^-22 / sqrt(x) + 2 u
-  logarithm(x)     u <= x < 2^46              2^-22 + u
+  reciprocal(x)    u <= x < 2^45                    2^-22 / x + 2 u
+  divide(a, b)     u <= b < 2^(43-c), |a/b| < 2^c   2^-min(20, 40-c) |a/b| + 3 u     c = quotient_bits
+  square_root(x)   u <= x < 2^33.9, or 0            2^-22 sqrt(x) + 2 u
+  inverse_root(x)  u <= x < 2^45                    2^-22 / sqrt(x) + 2 u
+  logarithm(x)     u <= x < 2^45                    2^-22 + u
 Out of range the result is wrong without notice. Zero gives 0 for all but the logarithm, where it means nothing.
-Who learns what: nobody anything. 900 bytes for normalising, 56 for each product; about 45 rounds.
+Who learns what: nobody anything. 1000 bytes for normalising, 56 for each product; about 45 rounds.
 Sources: Goldschmidt, MIT thesis, 1964; Catrina, Saxena, "Secure computation with fixed-point numbers", FC 2010.
 """
 

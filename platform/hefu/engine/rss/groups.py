@@ -6,7 +6,7 @@ of each group is found by comparing neighbours for equality. These rows are brou
 Who learns what: with `reveal_count` everybody learns the number of groups, nobody anything else, no group's size. Without
 it nobody learns anything: n rows come back, with a secret flag for those that are groups; the others are zero.
 Cost: one sort, 31.6 bytes a row and key word for equality, 24 for the flags, and `compact` over the columns that are left.
-Source: Jónsson, Kreitz, Uddin, "Secure multi-party sorting and applications", ePrint 2011/122, section 5 (aggregation).
+Source: Jónsson, Kreitz, Uddin, "Secure multi-party sorting and applications", ePrint 2011/122 (aggregation by a sort).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from hefu.engine.errors import InputInvalid
 from hefu.engine.rss.compact import flagged_first
 from hefu.engine.rss.compare import is_zero
 from hefu.engine.rss.convert import to_arithmetic
+from hefu.engine.rss.division import divide
 from hefu.engine.rss.multiply import both, multiply
 from hefu.engine.rss.opening import open_to_all
 from hefu.engine.rss.party import Party
@@ -87,6 +88,18 @@ def group_by(
     if reveal_count:
         packed = packed[: int(open_to_all(party, flags.each(lambda words: words.sum(dtype=np.uint64))))]
     return _differences(party, packed, (k, s), first_value, reveal_count)
+
+
+def group_means(
+    party: Party, groups: Groups, sum_bits: int, fraction_bits: int, quotient_bits: int = 20
+) -> Arithmetic:
+    """(g, number of summed columns): sums over counts, with fraction_bits; 0 where there is no group.
+
+    sum_bits       how many fraction bits the summed columns have
+    quotient_bits  every mean is below 2^quotient_bits; error at most 2^-min(20, 40 - that) of it and 3 units
+    """
+    counts = groups.counts.scale(np.uint64(1 << sum_bits)).reshape((groups.counts.size, 1))
+    return divide(party, groups.sums, counts, fraction_bits, quotient_bits)
 
 
 def last_of_group(party: Party, ordered: Arithmetic, keys: Sequence[Key]) -> Arithmetic:

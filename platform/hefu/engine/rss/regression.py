@@ -6,7 +6,7 @@ gradient is truncated as a vector of d words. Linear: the d x d matrix X^T X and
 the same full-batch step on d words.
 Who learns what: nobody anything; n, d, the number of steps and the rates are public.
 Bytes for a row and step of the logistic one: 24 for X w, 400 for the sigmoid. Rounds: about 25 a step.
-Ranges (16 fraction bits): |x| < 64, |w| < 2^10, n <= 2^24; features should be scaled to about unit variance.
+Ranges (16 fraction bits): |x| < 64, |w| < 2^10, n <= 2^20; features should be scaled to about unit variance.
 """
 
 from __future__ import annotations
@@ -119,8 +119,10 @@ def _descend(
     halvings = max(1, ceil(log2(count)))
     scale = round(rate * 2.0**halvings / count * 2**_RATE_BITS)
     shrink = round(rate * ridge * 2**_RATE_BITS)
-    if not 0 < scale < 1 << 22 or not 0 <= shrink < 1 << 22:
-        raise InputInvalid(f"the rate {rate:g} (ridge {ridge:g}) does not fit {_RATE_BITS} fraction bits")
+    if not 0 < scale < 1 << 22 or not 0 <= shrink <= 1 << _RATE_BITS:
+        raise InputInvalid(
+            f"the rate {rate:g} (ridge {ridge:g}) is out of range: rate 2^-16 to 32, rate times ridge at most 1"
+        )
     w = public(party, np.zeros(width, dtype=np.uint64))
     for _ in range(steps):
         mean = truncate(party, gradient(w), halvings)

@@ -6,8 +6,8 @@ Angles are 24-bit fractions of the period, cosines integers of 20 bits: what P0 
 last bit, so the tables are made by correctly rounded functions and all else is integer arithmetic.
 Who learns what: nobody anything. c is uniform, and hidden from P1, who knows r. Semi-honest: P1's waves are believed.
 8 + 16 K + 16 bytes an element, two rounds. Error: at most 2^-20 for each unit of sum |a_k| K, and that of the angle.
-The source of the trick: Beaver's one-time truth tables with sines for entries; Zheng, Zhang, Wang, "Secure softmax/sigmoid
-for machine-learning computation", ACSAC 2023, use it for two parties with a dealer.
+Source: Zheng, Zhang, Chow, Peng, Tan, Li, Yin, "Secure softmax/sigmoid for machine-learning computation", ACSAC 2023, for two
+parties with dealt correlations; here the third party deals.
 """
 
 from collections.abc import Iterator, Sequence
