@@ -43,7 +43,7 @@ class Service:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     pass_fds: Sequence[int] = ()
     stdin: bytes | None = field(default=None, repr=False)
-    ready_seconds: float = 60.0
+    ready_seconds: float = 180.0
 
 
 @contextlib.contextmanager

@@ -215,7 +215,7 @@ class LocalSystem:
             [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
             env=self._prefect_environment(),
             ready=ready_at(f"http://127.0.0.1:{port}/api/health"),
-            ready_seconds=180.0,
+            ready_seconds=420.0,
         )
 
     def _prefect_environment(self) -> dict[str, str]:
@@ -245,7 +245,7 @@ class LocalSystem:
             ],
             secrets={"passphrase": self._secrets["passphrases"]["coordinator"].encode()},
             ready=ready_at(f"https://127.0.0.1:{self.port('coordinator')}/healthz"),
-            ready_seconds=90.0,
+            ready_seconds=300.0,
         )
 
     def node_service(self, org_id: str) -> Service:
@@ -271,7 +271,7 @@ class LocalSystem:
             cwd=root,
             secrets={"passphrase": self._secrets["passphrases"][org_id].encode()},
             ready=ready_at(f"https://127.0.0.1:{self.port(f'node-{org_id}')}/healthz"),
-            ready_seconds=90.0,
+            ready_seconds=300.0,
         )
 
     def _runner(self) -> Service:
@@ -307,7 +307,7 @@ class LocalSystem:
             [sys.executable, "-m", "hefu.cli", "console", "serve", "--config", str(folder / "console.json")],
             cwd=folder,
             ready=ready_at(f"http://127.0.0.1:{port}/auth/login"),
-            ready_seconds=90.0,
+            ready_seconds=300.0,
         )
 
 
