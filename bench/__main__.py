@@ -16,9 +16,10 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
+from bench import page
 from bench.bars import bar_of
-from bench.machine import described
-from bench.rows import Row, as_row, report
+from bench.machine import described, sentence
+from bench.rows import Row, as_row, report, shown
 from bench.setting import Setting
 
 ENGINE = ("arithmetic", "sorting", "regression", "psi", "paillier", "aggregation")
@@ -34,11 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-peers", action="store_true", help="measure ours only")
     parser.add_argument("--scale", type=float, default=1.0, help="multiply every size by this")
     parser.add_argument("--repeat", type=int, default=3, help="the cheapest of so many short runs counts")
-    parser.add_argument(
-        "--write", action="store_true", help="growth, wan: write docs/performance.md and its plots"
-    )
+    parser.add_argument("--largest", type=int, default=10**7, help="growth: no size beyond this")
+    parser.add_argument("--write", action="store_true", help="engine, growth, wan: into docs/performance.md")
     given = parser.parse_args(arguments)
-    setting = Setting(not given.no_peers, given.scale, given.repeat)
+    setting = Setting(not given.no_peers, given.scale, given.repeat, given.largest)
     if given.name in APART:
         module = importlib.import_module(f"bench.{given.name}")
         return int(module.main(setting, write=given.write, as_json=given.json))
@@ -49,11 +49,34 @@ def main(arguments: list[str] | None = None) -> int:
             found.append(row)
             Console(stderr=True).print(f"  {row.work}: {row.peer or 'ours'}", style="dim", highlight=False)
             broken = broken or row.note.startswith(FAILED)
+    if given.write and given.name == "engine":
+        page.replace(
+            "engine", [f"Measured by `python -m bench engine --write` on {sentence()}.", "", *lines(found)]
+        )
     report(given.name, found, {"machine": described()}, given.json, bar_of)
     return 1 if broken else 0
 
 
 FAILED = "failed: "
+
+
+def lines(found: list[Row]) -> list[str]:
+    """The rows as a markdown table."""
+    cells = [
+        [
+            row.work,
+            shown(row.ours_wall_s if row.by_wall else row.ours_cpu_s) + (" wall" if row.by_wall else ""),
+            shown(None if row.ours_bytes is None else row.ours_bytes / 1e6),
+            shown(row.ours_peak_mb),
+            row.peer or "—",
+            shown(row.peer_wall_s if row.by_wall else row.peer_cpu_s),
+            shown(row.ratio),
+            bar_of(row),
+        ]
+        for row in found
+    ]
+    header = ("work", "ours CPU s", "MB sent", "peak MB", "peer", "peer CPU s", "ratio", "bar")
+    return page.markdown(header, cells)
 
 
 def group(name: str, setting: Setting) -> Iterator[Row]:

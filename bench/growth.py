@@ -75,7 +75,7 @@ def exponent(line: Sequence[tuple[int, float]]) -> float | None:
 def main(setting: Setting, *, write: bool, as_json: bool) -> int:
     """Measure, print, and write where asked."""
     found = []
-    for name, n, cost in points([setting.size(n) for n in SIZES]):
+    for name, n, cost in points([setting.size(n) for n in SIZES if n <= setting.largest]):
         Console(stderr=True).print(
             f"  {name} {size_name(n)}: {cost.cpu_s:.3g} s", style="dim", highlight=False
         )

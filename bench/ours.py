@@ -19,6 +19,7 @@ from hefu.engine.channel import ChannelSet
 from hefu.engine.session import Session
 
 from bench.relay import Link, Relays
+from bench.rounds import Event, longest_chain, watch
 
 RSS_PARTIES = ("P0", "P1", "P2")
 
@@ -40,14 +41,15 @@ class Lap:
     begun: float
     ended: float
     bytes: int
-    rounds: int
+    events: list[Event]
     peak_mb: float
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cheapest of the repetitions: CPU and bytes summed over the parties; peak and rounds the largest party's.
+    """The cheapest of the repetitions: CPU and bytes summed over the parties; the peak is the largest party's.
 
+    rounds  messages on the longest chain of those that had to wait for one another
     wall_s  from when the last party began to when the last one ended
     """
 
@@ -100,7 +102,7 @@ def measure(
             sum(lap.cpu_s for lap in together) / inner,
             (max(lap.ended for lap in together) - max(lap.begun for lap in together)) / inner,
             sum(lap.bytes for lap in together) // inner,
-            max(lap.rounds for lap in together) // inner,
+            longest_chain(dict(zip(reports, (lap.events for lap in together), strict=True))) // inner,
             max(lap.peak_mb - idle[party] for party, lap in zip(reports, together, strict=True)),
         )
         for together in laps
@@ -116,23 +118,21 @@ def everywhere(work: Work) -> dict[str, Work]:
 def _program(work: Work, repeat: int, inner: int) -> launch.Program:
     def program(session: Session, channels: ChannelSet) -> tuple[bool, list[Lap]]:
         prepared = work.setup(session, channels)
-        laps: list[Lap] = []
+        events, laps = watch(channels), list[Lap]()
         for _ in range(repeat):
-            sent, heard = _counted(channels)
+            sent, seen = _sent(channels), len(events)
             cpu, begun = time.process_time(), time.monotonic()
             for _ in range(inner):
                 result = work.run(prepared)
             cpu, ended = time.process_time() - cpu, time.monotonic()
-            now_sent, now_heard = _counted(channels)
-            laps.append(Lap(cpu, begun, ended, now_sent - sent, now_heard - heard, _peak_mb()))
+            laps.append(Lap(cpu, begun, ended, _sent(channels) - sent, events[seen:], _peak_mb()))
         return bool(work.check(prepared, result)), laps
 
     return program
 
 
-def _counted(channels: ChannelSet) -> tuple[int, int]:
-    transcripts = channels.transcripts().values()
-    return sum(t.bytes_sent for t in transcripts), sum(t.rounds for t in transcripts)
+def _sent(channels: ChannelSet) -> int:
+    return sum(transcript.bytes_sent for transcript in channels.transcripts().values())
 
 
 def _peak_mb() -> float:

@@ -88,7 +88,7 @@ def _decades(values: Sequence[float] | object) -> tuple[int, int]:
 def _power(power: int) -> str:
     if -3 <= power <= 3:
         return f"{10.0**power:g}"
-    return "10" + "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(d)] if d.isdigit() else "⁻" for d in str(power))
+    return f"10^{power}"
 
 
 def _line(pen: ImageDraw.ImageDraw, places: Sequence[tuple[float, float]], colour: str, width: int) -> None:

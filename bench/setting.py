@@ -12,11 +12,13 @@ from bench.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """peers: run them too; scale: sizes are multiplied by it; repeat: the cheapest of so many runs counts, on both sides."""
+    """peers: run them too; scale: sizes are multiplied by it; repeat: the cheapest of so many short runs counts, on both sides;
+    largest: no size of `growth` beyond this."""
 
     peers: bool = True
     scale: float = 1.0
     repeat: int = 3
+    largest: int = 10**7
 
     def size(self, count: int) -> int:
         """A size of the table, scaled."""

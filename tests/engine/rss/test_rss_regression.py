@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -125,6 +126,35 @@ def test_views_of_the_waves(run_parties: Any, monkeypatch: pytest.MonkeyPatch, p
 
     monkeypatch.setattr(Operation, "stream", broken)
     assert uneven(opened_by(run_parties, zeros, party)[0]) > 10000  # the mask left out
+
+
+def wave_views(x: int, party: int, broken: str = "") -> Counter[int]:
+    """The dealt waves on paper, over Z_4 with w(r) = r^2 for a wave and g(c) = 2c + 1 for a factor: P_party's joint view."""
+    names = ("x0", "x1", "r0", "r2", "share", "t1", "t2")
+    coins = dict(zip(names, np.indices((4,) * len(names)).reshape(len(names), -1), strict=True))
+    if broken:
+        coins[broken] = 0 * coins[broken]
+    x0, x1, r0, r2, share, t1, t2 = (coins[name] for name in names)
+    x2 = (x - x0 - x1) % 4
+    to_p2, to_p0 = (x0 + x1 + r0) % 4, (x2 + r2) % 4
+    factor, dealt = 2 * (to_p0 + to_p2) + 1, ((r0 + r2) ** 2 - share) % 4
+    back0, back2 = (factor * share - t1) % 4, (factor * dealt - t2) % 4
+    view = {
+        0: (x0, x1, r0, share, t1, to_p0, back2),
+        1: (x1, x2, r0, r2, share, t1, t2),
+        2: (x2, x0, r2, t2, to_p2, dealt, back0),
+    }[party]
+    return Counter(sum(part << (2 * k) for k, part in enumerate(view)).tolist())
+
+
+@pytest.mark.parametrize("party", [0, 1, 2])
+def test_twin_the_view_of_the_waves_tells_nothing(party: int) -> None:
+    assert all(wave_views(x, party) == wave_views(0, party) for x in (1, 2, 3))
+
+
+@pytest.mark.parametrize(("broken", "party"), [("r0", 2), ("r2", 0), ("share", 2), ("t1", 2), ("t2", 0)])
+def test_twin_sees_a_mask_of_the_waves_left_out(broken: str, party: int) -> None:
+    assert any(wave_views(x, party, broken) != wave_views(0, party, broken) for x in (1, 2, 3))
 
 
 def rows_of(n: int, d: int, seed: int) -> Any:

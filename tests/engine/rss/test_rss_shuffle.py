@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -69,55 +68,54 @@ def test_sizes_of_the_views(run_parties: Any, n: int, width: int) -> None:
         assert ran.sizes("r") == [("p", size), ("p", size)]
 
 
-Coins = dict[str, tuple[int, ...]]
+Coins = dict[str, Any]
 
 
-def twin(shares: list[tuple[int, ...]], coins: Coins, ring: int, broken: str = "") -> Any:
-    """The protocol in plain lists over Z_ring: the message of each step, and the components of the result."""
+def twin(shares: list[Any], coins: Coins, modulus: int, broken: str = "") -> Any:
+    """The protocol in plain arrays (..., n) over Z_modulus: the message of each step, and the components of the result."""
 
-    def kept(name: str) -> tuple[int, ...]:
+    def kept(name: str) -> Any:
         values = coins[name]
         if name != broken:
             return values
-        return tuple(range(len(values))) if name.startswith("pi") else (0,) * len(values)
+        return np.broadcast_to(np.arange(values.shape[-1]), values.shape) if name[:2] == "pi" else 0 * values
 
-    def step(row: tuple[int, ...], order: str, mask: str, sign: int) -> tuple[int, ...]:
-        return tuple((row[j] + sign * m) % ring for j, m in zip(kept(order), kept(mask), strict=True))
+    def ring(row: Any) -> Any:
+        return row if modulus == 2**64 else row % np.uint64(modulus)  # uint64 wraps by itself
 
-    a = tuple((x + y) % ring for x, y in zip(shares[0], shares[1], strict=True))
-    first = step(a, "pi01", "m1", 1)
-    second = step(step(shares[2], "pi01", "m1", -1), "pi12", "m2", -1)
-    at_p2 = step(first, "pi12", "m2", 1)
-    u, v = step(second, "pi02", "r1", -1), step(at_p2, "pi02", "r2", -1)
-    y0 = tuple((x + y) % ring for x, y in zip(u, v, strict=True))
-    return {"0>2": first, "1>0": second, "u": u, "v": v}, (y0, kept("r1"), kept("r2"))
+    def moved(row: Any, order: str) -> Any:
+        return np.take_along_axis(row, kept(order).astype(np.int64), axis=-1)
+
+    first = ring(moved(shares[0] + shares[1], "pi01") + kept("m1"))
+    second = ring(moved(moved(shares[2], "pi01") - kept("m1"), "pi12") - kept("m2"))
+    at_p2 = moved(first, "pi12") + kept("m2")
+    u, v = ring(moved(second, "pi02") - kept("r1")), ring(moved(at_p2, "pi02") - kept("r2"))
+    return {"0>2": first, "1>0": second, "u": u, "v": v}, (ring(u + v), kept("r1"), kept("r2"))
 
 
 KNOWN = [("pi01", "m1", "r1", "pi02"), ("pi01", "m1", "pi12", "m2", "r1", "r2"), ("pi12", "m2", "r2", "pi02")]
 RECEIVED = [("1>0", "v"), (), ("0>2", "u")]
 
 
-@lru_cache
-def joint_views(secret_row: tuple[int, int], party: int, opened: bool, broken: str = "") -> Counter[Any]:
+def joint_views(secret_row: tuple[int, int], party: int, opened: bool, broken: str = "") -> Counter[int]:
     """All that P_party sees, over every choice of shares and coins in Z_2; with the opened result, or without."""
-    seen: Counter[Any] = Counter()
-    bits, orders = list(itertools.product(range(2), repeat=2)), [(0, 1), (1, 0)]
-    for x0, x1 in itertools.product(bits, repeat=2):
-        x2 = tuple((s - p - q) % 2 for s, p, q in zip(secret_row, x0, x1, strict=True))
-        shares = [x0, x1, x2]
-        for pis in itertools.product(orders, repeat=3):
-            for masks in itertools.product(bits, repeat=4):
-                coins = dict(zip(("pi01", "pi12", "pi02", "m1", "m2", "r1", "r2"), pis + masks, strict=True))
-                messages, result = twin(shares, coins, 2, broken)
-                view = (
-                    shares[party],
-                    shares[(party + 1) % 3],
-                    *(coins[c] for c in KNOWN[party]),
-                    *(messages[m] for m in RECEIVED[party]),
-                )
-                total = tuple(sum(c) % 2 for c in zip(*result, strict=True))
-                seen[view + (total if opened else ())] += 1
-    return seen
+    names = ("x0", "x1", "m1", "m2", "r1", "r2")
+    orders = ("pi01", "pi12", "pi02")
+    choices = np.indices((4,) * len(names) + (2,) * len(orders)).reshape(9, -1).astype(np.uint64)
+    pairs = [np.stack([c & np.uint64(1), c >> np.uint64(1)], axis=1) for c in choices[:6]]
+    coins: Coins = dict(zip(names, pairs, strict=True))
+    coins |= {
+        name: np.stack([c, np.uint64(1) - c], axis=1) for name, c in zip(orders, choices[6:], strict=True)
+    }
+    x2 = (np.array(secret_row, dtype=np.uint64) - coins["x0"] - coins["x1"]) % np.uint64(2)
+    shares = [coins["x0"], coins["x1"], x2]
+    messages, result = twin(shares, coins, 2, broken)
+    seen = [shares[party], shares[(party + 1) % 3], *(coins[c] for c in KNOWN[party])]
+    seen += [messages[m] for m in RECEIVED[party]]
+    if opened:
+        seen.append(sum(result) % np.uint64(2))
+    view = np.concatenate(seen, axis=1)
+    return Counter((view << np.arange(view.shape[1], dtype=np.uint64)).sum(axis=1).tolist())
 
 
 @pytest.mark.parametrize("party", [0, 1, 2])
@@ -159,7 +157,7 @@ def test_the_fast_path_sends_what_the_twin_sends(run_parties: Any) -> None:
         held: Any = {}
         for key, name in ((1, "pi01"), (2, "pi12"), (0, "pi02")):
             if p.index in (key, (key - 1) % 3):
-                held[name] = tuple(permutation(op.stream(key, "order"), n).tolist())
+                held[name] = permutation(op.stream(key, "order"), n)
         for key, purpose, name in (
             (1, "mask", "m1"),
             (2, "mask", "m2"),
@@ -167,7 +165,7 @@ def test_the_fast_path_sends_what_the_twin_sends(run_parties: Any) -> None:
             (2, "result", "r2"),
         ):
             if p.index in (key, (key - 1) % 3):
-                held[name] = tuple(op.stream(key, purpose).words(n).tolist())
+                held[name] = op.stream(key, purpose).words(n)
         return held
 
     def program(p: Party) -> Any:
@@ -179,9 +177,9 @@ def test_the_fast_path_sends_what_the_twin_sends(run_parties: Any) -> None:
     for held in together(run_parties, coins_of, seed=4).values.values():
         coins |= held
     ran = together(run_parties, program, seed=4)
-    shares = [tuple(ran.values[name].first[:, 0].tolist()) for name in NAMES]
+    shares = [ran.values[name].first[:, 0] for name in NAMES]
     messages, _ = twin(shares, coins, 2**64)
-    expected = {m: np.array(row, dtype=np.uint64).tobytes() for m, row in messages.items()}
+    expected = {m: row.tobytes() for m, row in messages.items()}
     assert ran.views["p"] == [("q", expected["1>0"]), ("r", expected["v"])]
     assert ran.views["r"] == [("p", expected["0>2"]), ("p", expected["u"])]
 

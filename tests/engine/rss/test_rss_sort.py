@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hefu.engine.errors import InputInvalid
+from hefu.engine.errors import EngineError, InputInvalid
 from hefu.engine.rss import Arithmetic, Party, secret
 from hefu.engine.rss import sort as module
 from hefu.engine.rss.opening import open_to_all
@@ -229,3 +229,29 @@ def test_a_broken_sort_is_seen(run_parties: Any, monkeypatch: pytest.MonkeyPatch
     rows = np.array([[2], [0], [2], [1]])
     assert sorted_rows(run_parties, rows, [Key(0, 8)])[:, 0].tolist() == [0, 1, 2, 2]
     assert chi_square(patterns(run_parties, seen, [0, 0, 0], 60), 6, 60) > 100
+
+
+@pytest.mark.parametrize("n", [40, 400])
+@pytest.mark.parametrize("k", [None, 5])
+def test_a_party_that_lies_about_outcomes_ends_in_garbage_or_an_error_of_ours(
+    run_parties: Any, monkeypatch: pytest.MonkeyPatch, n: int, k: int | None
+) -> None:
+    """P2 hears other bits than P0: the two may come to ask for different batches. Nobody hangs or breaks otherwise."""
+    opened = module.open_bits_to_all
+
+    def lying(party: Party, bits: Any) -> Any:
+        if party.index == 1:
+            noise = np.random.default_rng(bits.size).integers(0, 2**63, bits.first.shape, dtype=np.uint64)
+            bits = module.Bits(bits.first ^ noise, bits.second, bits.shape)
+        return opened(party, bits)
+
+    monkeypatch.setattr(module, "open_bits_to_all", lying)
+    x = np.arange(n).reshape(n, 1)
+
+    def program(p: Party) -> Any:
+        a = secret(p, x, owner=0).share
+        return sort(p, a, [Key(0, 20)]) if k is None else first_rows(p, a, [Key(0, 20)], k)
+
+    ran = run_parties(dict.fromkeys(NAMES, lambda s, c: program(Party(s, c, NAMES))), may_fail=True)
+    assert len(ran.values) + len(ran.errors) == 3
+    assert all(isinstance(error, EngineError) for error in ran.errors.values())
