@@ -193,7 +193,7 @@ def run_party(setting: Setting, me: str, pipe: Connection) -> None:
     from hefu.engine.session import PartySecret, PublicHello, derive_session
     from hefu.engine.warmup import warm
 
-    warm()
+    warm(("reconcile",) if setting.design == "F" else ("reconcile", "rss"))
     folder = Path(setting.folder)
     batches = [rc.Batch(name, side, i, n) for i, (name, side, n) in enumerate(setting.owners)]
     mine = next((b for b in batches if b.owner == me), None)
