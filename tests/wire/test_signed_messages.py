@@ -117,6 +117,7 @@ def test_a_signature_by_another_key_is_refused() -> None:
         (f"created={NOW}", "created=-1"),
         (";nonce=", ";nonsense="),
     ],
+    ids=range(10),
 )
 def test_a_signature_input_of_another_shape_is_refused(found: str, put: str) -> None:
     headers = signed()
