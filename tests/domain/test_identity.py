@@ -77,3 +77,20 @@ def test_the_digest_covers_every_key(world: Any) -> None:
 
     swapped = application.keys.model_copy(update={"sealing": public_b64(other.sealing)})
     assert application.model_copy(update={"keys": swapped}).digest != application.digest
+
+
+def test_nobody_applies_under_the_coordinators_name(world: Any) -> None:
+    """Its key would else pass for the coordinator's, at the door and in the ledger."""
+    value = world.applications["bank"].model_dump(mode="json")
+    with pytest.raises(ValidationError, match="org_id"):
+        Application.model_validate({**value, "org_id": "coordinator"})
+
+
+def test_a_key_has_one_spelling(world: Any) -> None:
+    """Base64 leaves two bits open at the end of 32 bytes: a key in another spelling would pass for another key."""
+    value = world.applications["bank"].model_dump(mode="json")
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    key = value["keys"]["identity"]
+    other = key[:-2] + alphabet[alphabet.index(key[-2]) + 1] + "="
+    with pytest.raises(ValidationError, match="identity"):
+        Application.model_validate({**value, "keys": {**value["keys"], "identity": other}})

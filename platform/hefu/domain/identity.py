@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator
 
 from hefu.domain.document import Digest, Document, Key32, Name, OrgId, Text
 
@@ -19,6 +19,7 @@ REVIEW_TYPE = "application/vnd.hefu.review+json"
 ADMISSION_TYPE = "application/vnd.hefu.admission+json"
 STANDING_TYPE = "application/vnd.hefu.standing+json"
 
+RESERVED_ID = "coordinator"
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _USCC_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 
@@ -94,6 +95,14 @@ class Application(Document):
     channel_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.\-]+$")]
     channel_port: Annotated[int, Field(ge=1, le=65535)]
     applied_at: AwareDatetime
+
+    @field_validator("org_id")
+    @classmethod
+    def _is_not_the_coordinator(cls, org_id: str) -> str:
+        """The coordinator sends and signs evidence under a name of its own: nobody applies for it."""
+        if org_id == RESERVED_ID:
+            raise ValueError(f"{org_id} 为调度方保留 / {org_id} is the coordinator's own name")
+        return org_id
 
 
 class Review(Document):
