@@ -83,6 +83,7 @@ def create_app(ctx: NodeContext, attempts: Attempts) -> FastAPI:
         own_id=ctx.org_id,
         protect_prefixes=("/orders", "/peer"),
         max_body_bytes=MAX_PEER_BODY,
+        streamed_paths=r"/console/data-sets/[^/]+/files",
     )
     app.include_router(create_order_router(ctx, attempts))
     app.include_router(create_peer_router(ctx))
