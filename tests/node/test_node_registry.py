@@ -58,6 +58,75 @@ class TestAdmission:
         entry = entry_of(world, org, digest=fake.digest, application=world.sign(fake, APPLICATION_TYPE, keys))
         assert self.code(ctx, world, entry) == "not_reviewed"
 
+    def test_a_second_auditor_in_the_kit(self, world: Any, node: Any) -> None:
+        """Either of them may have reviewed: the other's signature is not missed."""
+        ctx = node("bank")
+        second = make_second_auditor(world)
+        for applications in (
+            {"a": second[1], **ctx.kit.applications},
+            {**ctx.kit.applications, "z": second[1]},
+        ):
+            ctx.kit = ctx.kit.model_copy(update={"applications": applications})
+            assert self.code(ctx, world, entry_of(world, "exchange")) == "ok"
+            by_second = world.review("exchange", signed_by=second[0])
+            assert self.code(ctx, world, entry_of(world, "exchange", review=by_second)) == "ok"
+            by_stranger = world.review("exchange", signed_by=world.stranger)
+            assert (
+                self.code(ctx, world, entry_of(world, "exchange", review=by_stranger)) == "document_invalid"
+            )
+
+
+class TestParties:
+    """What a contract says of its parties, against what was admitted; asked by a node before it signs."""
+
+    def code(self, ctx: Any, contract: Any, entries: list[dict[str, Any]]) -> str:
+        ctx.client.answers[("GET", "/api/participants")] = entries
+        try:
+            contracts.verify_parties(ctx, contract)
+        except Refusal as refusal:
+            return str(refusal.body["code"])
+        return "ok"
+
+    def test_as_admitted(self, world: Any, node: Any) -> None:
+        assert self.code(node("institution"), world.contract(), world.registry()) == "ok"
+
+    def test_one_organisation_in_anothers_name(self, world: Any, node: Any) -> None:
+        """The registry shows the exchange's admission as the bank's, and the contract pins the exchange's keys for it."""
+        entries = [
+            {**entry_of(world, "exchange"), "org_id": "bank"} if e["org_id"] == "bank" else e
+            for e in world.registry()
+        ]
+        value = world.contract_value()
+        parties = [
+            {**world.party("exchange"), "org_id": "bank"} if p["org_id"] == "bank" else p
+            for p in value["parties"]
+        ]
+        assert self.code(node("institution"), world.contract(parties=parties), entries) == "pin_mismatch"
+
+    def test_a_name_that_was_not_reviewed(self, world: Any, node: Any) -> None:
+        value = world.contract_value()
+        parties = [
+            {**p, "legal_name": "中国人民银行"} if p["org_id"] == "exchange" else p for p in value["parties"]
+        ]
+        contract = world.contract(parties=parties)
+        assert self.code(node("institution"), contract, world.registry()) == "pin_mismatch"
+
+    def test_an_operator_of_the_proposers_choice(self, world: Any, node: Any) -> None:
+        """The operator admits: under a contract that names another, that one would have admitted everybody."""
+        entries = [
+            {**e, "admission": world.admission(e["org_id"], signed_by="exchange")} for e in world.registry()
+        ]
+        contract = world.contract(platform={"operator": "exchange"})
+        assert self.code(node("institution"), contract, entries) == "platform_mismatch"
+
+
+def make_second_auditor(world: Any) -> tuple[NodeKeys, str]:
+    keys = NodeKeys.generate()
+    true = world.applications["auditor"]
+    update = {"identity": public_b64(keys.identity), "sealing": public_b64(keys.sealing)}
+    application = true.model_copy(update={"org_id": "auditor2", "keys": true.keys.model_copy(update=update)})
+    return keys, world.sign(application, APPLICATION_TYPE, keys)
+
 
 class TestSync:
     def test_a_notice_from_somebody_unknown_does_not_stop_it(self, world: Any, node: Any) -> None:

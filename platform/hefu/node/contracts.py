@@ -23,6 +23,7 @@ from hefu.domain.contract import (
     NoticeKind,
 )
 from hefu.domain.errors import DocumentInvalid
+from hefu.domain.pins import party_differs, platform_differs
 from hefu.domain.positions import check_positions
 from hefu.keys.public import load_public_ed25519, public_b64
 from hefu.node import registry
@@ -43,20 +44,19 @@ log = logging.getLogger("hefu.node")
 
 
 def verify_parties(ctx: NodeContext, contract: Contract) -> dict[str, str]:
-    """Check every party's pinned keys against its admitted application; answers org id → application envelope.
+    """Check what is pinned of the platform and of every party against kit and admitted applications; answers org id → application envelope.
 
     raises  Refusal, DocumentInvalid naming the party
     """
-    if (
-        contract.platform.coordinator_key != ctx.kit.coordinator_key
-        or contract.platform.ledger_vkey != ctx.kit.ledger_vkey
-    ):
+    differing = platform_differs(contract, ctx.kit)
+    if differing:
         raise Refusal(
             422,
             "platform_mismatch",
-            "合约中的调度方或账本密钥与启动包不符",
-            "the contract's coordinator or ledger key is not that of the start-up kit",
+            "合约中的平台方、调度方或账本密钥与启动包不符",
+            "the contract's operator, coordinator or ledger key is not that of the start-up kit",
             party=contract.platform.operator,
+            limit=", ".join(f"platform.{clause}" for clause in differing),
         )
     entries = {
         e["org_id"]: e for e in ctx.client.get(COORDINATOR, "/api/participants") if e["state"] == "admitted"
@@ -83,19 +83,15 @@ def verify_parties(ctx: NodeContext, contract: Contract) -> dict[str, str]:
                 f"the keys of {party.org_id} are not those of the start-up kit",
                 party=party.org_id,
             )
-        keys = application.keys
-        if (party.application, party.identity_key, party.sealing_key, party.tls_spki) != (
-            application.digest,
-            keys.identity,
-            keys.sealing,
-            keys.tls_spki,
-        ):
+        differing = party_differs(party, application)
+        if differing:
             raise Refusal(
                 422,
                 "pin_mismatch",
-                f"合约中 {party.org_id} 的密钥与其准入申请不符",
-                f"the contract's keys of {party.org_id} are not those of its admitted application",
+                f"合约中 {party.org_id} 的密钥、名称或地址与其准入申请不符",
+                f"the contract's keys, names or addresses of {party.org_id} are not those of its admitted application",
                 party=party.org_id,
+                limit=", ".join(differing),
                 mend_zh="请发起方重新起草",
                 mend_en="let the proposer draft it again",
             )

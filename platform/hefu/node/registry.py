@@ -177,15 +177,7 @@ def verify_admission(ctx: NodeContext, entry: dict[str, Any], operator_key_b64: 
                 f"{application.org_id} was not reviewed",
                 party=application.org_id,
             )
-        reviews = []
-        for encoded in ctx.kit.applications.values():
-            auditor = read_application(encoded)
-            if Role.AUDITOR in auditor.roles:
-                reviews.append(
-                    read_signed(
-                        entry["review"], Review, REVIEW_TYPE, load_public_ed25519(auditor.keys.identity)
-                    )
-                )
+        reviews = _reviews_of_the_kits_auditors(ctx, entry["review"])
         if not any(r.approved and r.application == application.digest for r in reviews):
             raise Refusal(
                 422,
@@ -214,6 +206,19 @@ def verify_admission(ctx: NodeContext, entry: dict[str, Any], operator_key_b64: 
             party=application.org_id,
         )
     return application
+
+
+def _reviews_of_the_kits_auditors(ctx: NodeContext, encoded: str) -> list[Review]:
+    """The review, if one of the kit's auditors signed it. Raises DocumentInvalid when none did."""
+    failure = DocumentInvalid("Review", "signature", "the start-up kit names no auditor")
+    for application in map(read_application, ctx.kit.applications.values()):
+        if Role.AUDITOR in application.roles:
+            try:
+                key = load_public_ed25519(application.keys.identity)
+                return [read_signed(encoded, Review, REVIEW_TYPE, key)]
+            except DocumentInvalid as error:
+                failure = error
+    raise failure
 
 
 def review(ctx: NodeContext, digest: str, approved: bool, reasons: str, user: str) -> None:
