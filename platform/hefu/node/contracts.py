@@ -206,6 +206,9 @@ def take_notice(ctx: NodeContext, envelope: str, *, by: str = "") -> None:
     notice = read_signed(envelope, ContractNotice, NOTICE_TYPE, load_public_ed25519(party.identity_key))
     raw = decode_envelope(envelope).to_bytes()
     with ctx.session() as session:
+        # One notice of a contract after the other: the state that is kept is that of all of them.
+        locked = select(ContractRow).where(ContractRow.digest == notice.contract).with_for_update()
+        row = session.exec(locked).one()
         if any(known.digest == notice.digest for known in _notices(session, notice.contract)):
             return
         session.add(
@@ -219,7 +222,6 @@ def take_notice(ctx: NodeContext, envelope: str, *, by: str = "") -> None:
             )
         )
         session.flush()
-        row = session.get_one(ContractRow, notice.contract)
         row.state = state_of(session, contract).value
         session.add(row)
         kind = "contract_notice_given" if notice.org_id == ctx.org_id else "contract_notice_received"
