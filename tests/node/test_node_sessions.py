@@ -220,6 +220,21 @@ class TestSessions:
         assert bank.compute(hellos, job_of(1), commitment="0" * 64) == "commitment_differs"
         assert bank.compute(hellos, job_of(1), commitment=commitment) == "ok"
 
+    def test_the_worker_is_told_what_the_use_was_counted_for(self, party: Any, monkeypatch: Any) -> None:
+        """It shares nothing else: files may have been read anew since."""
+        told: list[Any] = []
+        bank = party()
+        commitment = bank.world.prepared(bank.ctx, bank.contract, job_of(1), salt="c2FsdA==")
+        own = bank.prepare(job_of(1))
+        monkeypatch.setattr(bank.attempts, "_attend", lambda *args: told.append(args[-1]))
+        bank.attempts._task = lambda *_: {"task": "compute"}
+        assert bank.compute(bank.hellos(own, job_of(1)), job_of(1), commitment=commitment) == "ok"
+        for _ in range(100):
+            if told:
+                break
+            time.sleep(0.05)
+        assert told == [{"task": "compute", "input": {"commitment": commitment, "salt": "c2FsdA=="}}]
+
     def test_an_abort_during_the_start_is_not_lost(self, party: Any, monkeypatch: Any) -> None:
         bank = party()
         commitment = bank.world.prepared(bank.ctx, bank.contract, job_of(1))

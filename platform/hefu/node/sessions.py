@@ -32,7 +32,7 @@ from hefu.node.batches import check_batches, check_own_batch
 from hefu.node.context import NodeContext
 from hefu.node.order_evidence import evidence_of, where
 from hefu.node.switchboard import Switchboard
-from hefu.node.uses import consume
+from hefu.node.uses import committed, consume
 from hefu.node.worker import NO_SPACE
 from hefu.node.workers import WorkerFailed, WorkerProcess
 from hefu.store.base import now
@@ -222,9 +222,11 @@ class Attempts:
                     state="computing",
                     updated_at=now(),
                 )
+            own: JobRow | None = None
             if ctx.org_id in contract.owners():
                 check_own_batch(ctx, session, order, batches)
                 consume(ctx, session, order, contract)
+                own = committed(session, order.job)
             row.state, row.updated_at = "computing", now()
             row.input = {**row.input, "batches": batches}
             session.add(row)
@@ -233,6 +235,8 @@ class Attempts:
             )
             session.commit()
         task = self._task(order, contract, attempt, public, key_envelopes, batches)
+        if task is not None and own is not None:  # what a use was counted for, and nothing else, may leave
+            task["input"] = {name: own.input[name] for name in ("commitment", "salt")}
         if task is not None:
             self.folder(order.job).mkdir(mode=0o700, parents=True, exist_ok=True)
         return task
