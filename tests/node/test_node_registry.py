@@ -8,6 +8,7 @@ from hefu.domain.identity import APPLICATION_TYPE
 from hefu.keys.keystore import NodeKeys
 from hefu.keys.public import public_b64
 from hefu.node import contracts, registry
+from hefu.wire.errors import PeerUnreachable
 from hefu.wire.refusal import Refusal
 
 pytestmark = pytest.mark.server
@@ -168,6 +169,32 @@ class TestSync:
         client.answers["GET", f"/api/contracts/{good.digest}"] = world.bundle(good, ["regulator"])
         contracts.sync(ctx)
         assert contracts.stored(ctx, good.digest)[1] == good
+
+    def test_a_signature_that_never_arrived_is_handed_in_again(self, world: Any, node: Any) -> None:
+        """Signed here, committed here, and then the coordinator was not reached: nobody can sign a second time."""
+        ctx, contract = node("bank"), world.contract()
+        client: Any = ctx.client
+        client.answers["GET", "/api/participants"] = world.registry()
+        contracts.take_bundle(ctx, contract.digest, world.bundle(contract, ["regulator"]))
+        with pytest.raises(PeerUnreachable):
+            contracts.sign(ctx, contract.digest, "tester")
+        path = f"/api/contracts/{contract.digest}/signatures"
+        lost = client.sent(path)
+        unsigned = world.contract(contract_id="HF-UNSIGNED")
+        contracts.take_bundle(ctx, unsigned.digest, world.bundle(unsigned, ["regulator"]))
+        client.answers["GET", "/api/contracts"] = [
+            {"digest": c.digest, "state": "signing", "waits_for": ["bank"]} for c in (unsigned, contract)
+        ]
+        contracts.sync(ctx)  # still silent there: tried, and the others are taken all the same
+        client.answers["POST", path] = {}
+        contracts.sync(ctx)
+        assert client.sent(path) == [*lost, *lost, *lost]
+        assert client.sent(f"/api/contracts/{unsigned.digest}/signatures") == []
+        client.answers["GET", "/api/contracts"] = [
+            {"digest": contract.digest, "state": "signing", "waits_for": ["exchange"]}
+        ]
+        contracts.sync(ctx)
+        assert len(client.sent(path)) == 3
 
 
 class TestStanding:

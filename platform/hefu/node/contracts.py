@@ -38,6 +38,7 @@ from hefu.store.signed import (
     read_unverified,
     sign_document,
 )
+from hefu.wire.errors import WireError
 from hefu.wire.refusal import Refusal, not_found
 
 log = logging.getLogger("hefu.node")
@@ -245,6 +246,8 @@ def sync(ctx: NodeContext) -> None:
         counts = {r.digest: r.state for r in session.exec(select(ContractRow))}
     for summary in ctx.client.get(COORDINATOR, "/api/contracts"):
         digest = str(summary["digest"])
+        if ctx.org_id in summary.get("waits_for", ()):
+            _hand_in_again(ctx, digest)
         known = counts.get(digest)
         if (
             digest in settled
@@ -256,6 +259,19 @@ def sync(ctx: NodeContext) -> None:
             take_bundle(ctx, digest, ctx.client.get(COORDINATOR, f"/api/contracts/{digest}"))
         except (DocumentInvalid, Refusal) as error:
             log.error("contract %s is not taken: %s", digest, error)  # and the others are
+
+
+def _hand_in_again(ctx: NodeContext, digest: str) -> None:
+    """Our signature, if we gave one: the coordinator was not reached when we did, and nobody signs twice."""
+    with ctx.session() as session:
+        signature = session.get(ContractSignatureRow, (digest, ctx.org_id))
+    if signature is None:
+        return
+    envelope = encode_envelope(decode_envelope(signature.envelope))
+    try:
+        ctx.client.post(COORDINATOR, f"/api/contracts/{digest}/signatures", {"envelope": envelope})
+    except WireError as error:
+        log.warning("contract %s: our signature is not taken: %s", digest, error)
 
 
 def take_bundle(ctx: NodeContext, digest: str, bundle: dict[str, Any]) -> None:
