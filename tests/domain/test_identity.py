@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hefu.domain.identity import Application, uscc_check_character
+from hefu.domain.identity import Application, Standing, StandingNotice, may_issue, uscc_check_character
 from pydantic import ValidationError
 
 # Public registrations, as company websites, annual reports and gsxt.gov.cn show them.
@@ -94,3 +94,36 @@ def test_a_key_has_one_spelling(world: Any) -> None:
     other = key[:-2] + alphabet[alphabet.index(key[-2]) + 1] + "="
     with pytest.raises(ValidationError, match="identity"):
         Application.model_validate({**value, "keys": {**value["keys"], "identity": other}})
+
+
+def notice(issued_by: str, standing: str, sequence: int = 1) -> StandingNotice:
+    return StandingNotice.model_validate(
+        {
+            "org_id": "bank",
+            "standing": standing,
+            "reason": "",
+            "issued_by": issued_by,
+            "issued_at": "2026-03-02T00:00:00Z",
+            "sequence": sequence,
+        }
+    )
+
+
+@pytest.mark.parametrize("current", list(Standing))
+@pytest.mark.parametrize("new", list(Standing))
+def test_nobody_betters_his_own_standing(current: Standing, new: Standing) -> None:
+    """Neither from suspended to active nor from revoked to merely suspended."""
+    grades = list(Standing)
+    for issuer, may in (
+        ("operator", True),
+        ("auditor", True),
+        ("exchange", False),
+        ("bank", new is not Standing.ACTIVE and grades.index(new) >= grades.index(current)),
+    ):
+        said = may_issue(notice(issuer, new), current, operator="operator", auditors={"auditor"})
+        assert said is may, (issuer, current, new)
+
+
+def test_a_number_that_no_later_notice_could_pass() -> None:
+    with pytest.raises(ValidationError, match="sequence"):
+        notice("bank", "suspended", 2**31)

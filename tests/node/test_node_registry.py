@@ -232,6 +232,13 @@ class TestStanding:
         forged = world.standing("exchange", "revoked", sequence=9, signed_by=world.coordinator)
         assert self.take(ctx, forged) == "document_invalid"
 
+    def test_who_is_revoked_does_not_become_merely_suspended(self, world: Any, ctx: Any) -> None:
+        """By a notice of its own, with a number so high that the revocation never counts again."""
+        assert self.take(ctx, world.standing("exchange", "revoked", issued_by="auditor")) == "ok"
+        own = world.standing("exchange", "suspended", sequence=9, issued_by="exchange")
+        assert self.take(ctx, own) == "not_entitled"
+        assert ctx.directory.standing("exchange") == "revoked"
+
     def test_nobody_lifts_his_own(self, world: Any, ctx: Any) -> None:
         assert self.take(ctx, world.standing("exchange", "revoked", issued_by="auditor")) == "ok"
         own = world.standing("exchange", "active", sequence=2, issued_by="exchange")

@@ -22,6 +22,7 @@ from hefu.domain.identity import (
     Role,
     Standing,
     StandingNotice,
+    may_issue,
 )
 from hefu.keys.certificates import issue_certificate, load_certificate, to_pem
 from hefu.keys.errors import KeysError
@@ -189,23 +190,11 @@ def admit(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> N
 
 
 def change_standing(ctx: CoordinatorContext, org_id: str, envelope: str, sender: str) -> None:
-    """Take a signed standing notice of the operator or the auditor, or of the organisation itself unless it lifts one; newest number wins."""
+    """Take a signed standing notice of the operator or the auditor, or of the organisation itself unless it betters its own; newest number wins."""
     document = read_unverified(envelope, StandingNotice, STANDING_TYPE)
     issuer = ctx.directory.registered(document.issued_by)
     read_signed(envelope, StandingNotice, STANDING_TYPE, issuer.key)
-    allowed = {ctx.settings.operator} | {
-        o for o, a in ctx.kit.applications.items() if Role.AUDITOR in read_application(a).roles
-    }
-    if document.standing is not Standing.ACTIVE:
-        allowed |= {org_id}  # whoever is suspended does not lift it himself
-    if document.org_id != org_id or document.issued_by not in allowed or document.issued_by != sender:
-        raise Refusal(
-            403,
-            "not_entitled",
-            "无权变更该机构状态",
-            "not entitled to change this organisation's standing",
-            party=sender,
-        )
+    auditors = {o for o, a in ctx.kit.applications.items() if Role.AUDITOR in read_application(a).roles}
     with ctx.session() as session:
         row = session.exec(
             select(ApplicationRow)
@@ -213,6 +202,17 @@ def change_standing(ctx: CoordinatorContext, org_id: str, envelope: str, sender:
             .with_for_update()
         ).first()
         row = _row(row)
+        entitled = may_issue(
+            document, Standing(row.standing), operator=ctx.settings.operator, auditors=auditors
+        )
+        if not entitled or document.org_id != org_id or document.issued_by != sender:
+            raise Refusal(
+                403,
+                "not_entitled",
+                "无权变更该机构状态",
+                "not entitled to change this organisation's standing",
+                party=sender,
+            )
         if document.sequence <= row.standing_seq:
             raise Refusal(
                 409, "stale_notice", "该状态通知已过期", "a newer standing notice is in force", party=org_id

@@ -7,6 +7,7 @@ the digest, and the contract's signatures no longer fit.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated
 
@@ -140,4 +141,13 @@ class StandingNotice(Document):
     reason: Text
     issued_by: OrgId
     issued_at: AwareDatetime
-    sequence: Annotated[int, Field(ge=1)]
+    sequence: Annotated[int, Field(ge=1, lt=2**31)]
+
+
+def may_issue(notice: StandingNotice, current: Standing, *, operator: str, auditors: Collection[str]) -> bool:
+    """The operator and the auditors change any standing; an organisation its own, to nothing better than it is."""
+    if notice.issued_by == operator or notice.issued_by in auditors:
+        return True
+    grades = list(Standing)  # from best to worst
+    worse = grades.index(notice.standing) >= max(grades.index(current), grades.index(Standing.SUSPENDED))
+    return notice.issued_by == notice.org_id and worse
