@@ -65,6 +65,19 @@ def test_pinned_keys_are_those_of_the_admitted_application(ready: Any, code: Any
     assert code(propose, ready, Contract.model_validate(value)) == "pin_mismatch"
 
 
+def test_names_and_addresses_are_those_of_the_admitted_application(ready: Any, code: Any) -> None:
+    value = ready.world.contract_value()
+    for clause, other in (("legal_name", "中国人民银行"), ("channel_host", "elsewhere.example")):
+        parties = [{**p, clause: other} if p["org_id"] == "bank" else p for p in value["parties"]]
+        assert code(propose, ready, ready.world.contract(parties=parties)) == "pin_mismatch"
+
+
+def test_a_contract_of_another_platform(ready: Any, code: Any) -> None:
+    """Whoever signs admissions is the operator: a contract does not choose another one."""
+    foreign = ready.world.contract(platform={"operator": "exchange"})
+    assert code(propose, ready, foreign) == "platform_mismatch"
+
+
 def test_a_party_that_is_not_admitted(office: Any, code: Any) -> None:
     office.apply(*office.kit.ROLES)
     office.admit("auditor", "operator", "regulator", "institution", "bank")

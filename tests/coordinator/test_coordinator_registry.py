@@ -1,14 +1,17 @@
 """Who gets into the registry: applicants by their own keys, reviewed by the kit's auditor, admitted by the operator."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from hefu.coordinator import registry
+from hefu.coordinator import ledger, registry
 from hefu.domain.errors import DocumentInvalid
 from hefu.domain.identity import APPLICATION_TYPE
 from hefu.keys.certificates import load_certificate, self_signed, to_pem
 from hefu.keys.keystore import NodeKeys
-from hefu.keys.public import spki_digest
+from hefu.keys.public import key_id, spki_digest
+from hefu.store.signed import encode_envelope
+from hefu_ledger.evidence import Evidence
 
 pytestmark = pytest.mark.server
 
@@ -128,3 +131,83 @@ def test_whoever_is_suspended_does_not_lift_it_himself(office: Any, code: Any) -
     assert code(registry.change_standing, ctx, "bank", lift, "bank") == "not_entitled"
     by_auditor = w.standing("bank", "active", sequence=2, issued_by="auditor")
     assert code(registry.change_standing, ctx, "bank", by_auditor, "auditor") == "ok"
+
+
+def apply_as(office: Any, org: str, keys: NodeKeys, number: int = 7) -> str:
+    application = office.kit.make_application(org, keys, number, (9000, 9001))
+    pem = to_pem(self_signed(keys.tls, org, sans=("127.0.0.1",)))
+    registry.submit(office.ctx, office.world.sign(application, APPLICATION_TYPE, keys), pem)
+    return str(application.digest)
+
+
+def test_an_identity_key_belongs_to_one_organisation(office: Any, code: Any) -> None:
+    """Else what the first one signed would be read as the second one's, and the ledger no longer verify."""
+    office.everybody()
+    bank = office.world.keys["bank"]
+    assert code(apply_as, office, "shell", bank) == "key_taken"
+    entry = office.ctx.directory.ledger_keys().resolve(key_id(bank.identity))
+    assert entry is not None
+    assert entry.actor == "bank"
+
+
+def test_two_applications_for_one_name_at_once(office: Any, code: Any) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda n: code(apply_as, office, "bank", NodeKeys.generate(), n), range(20, 28)))
+    assert sorted(said) == ["ok"] + ["organisation_exists"] * 7
+
+
+def test_a_certificate_that_is_none(office: Any) -> None:
+    envelope = office.world.application_envelope("bank")
+    for pem in ("", "no certificate", office.world.own_certificate("bank")[:200]):
+        with pytest.raises(DocumentInvalid, match="certificate"):
+            registry.submit(office.ctx, envelope, pem)
+
+
+def test_what_a_refused_applicant_signed_still_has_its_key(office: Any) -> None:
+    """Its application stands in the ledger: without the key nobody could verify the ledger any more."""
+    office.apply("auditor", "bank")
+    w = office.world
+    registry.review(office.ctx, w.applications["bank"].digest, w.review("bank", approved=False), "auditor")
+    entry = office.ctx.directory.ledger_keys().resolve(key_id(w.keys["bank"].identity))
+    assert entry is not None
+    assert (entry.actor, entry.valid) == ("bank", False)
+    assert "bank" not in office.ctx.directory.all()
+    again = NodeKeys.generate()
+    apply_as(office, "bank", again)
+    entry = office.ctx.directory.ledger_keys().resolve(key_id(again.identity))
+    assert entry is not None
+    assert entry.valid
+
+
+def test_an_applicant_leaves_no_evidence_but_its_application(
+    office: Any, code: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has checked yet that it is who it says: what it signs must not stand in the ledger under that name."""
+    staged: list[Any] = []
+    monkeypatch.setattr(ledger, "stage_envelope", lambda _session, envelope: staged.append(envelope))
+    monkeypatch.setattr(ledger.store, "inclusion_receipt", lambda *_: None)
+    office.apply("bank", "auditor", "operator")
+
+    def said(org: str, kind: str) -> str:
+        evidence = Evidence(
+            kind=kind,
+            actor=org,
+            at="2026-03-02T00:00:00.000000Z",
+            contract=None,
+            job=None,
+            attempt=None,
+            stage=None,
+            body={},
+            signer_seq=1,
+            prev=None,
+            checkpoint=None,
+        )
+        envelope = encode_envelope(evidence.sign(office.world.keys[org].identity))
+        return str(code(ledger.take_envelopes, office.ctx, [envelope], org))
+
+    assert said("bank", "contract_signed") == "not_admitted"
+    assert staged == []
+    assert said("bank", "application_submitted") == "ok"
+    assert said("auditor", "application_reviewed") == "ok"
+    office.admit("bank")
+    assert said("bank", "contract_signed") == "ok"

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hefu.domain.identity import Application, uscc_check_character
+from hefu.domain.identity import Application, Standing, StandingNotice, may_issue, uscc_check_character
 from pydantic import ValidationError
 
 # Public registrations, as company websites, annual reports and gsxt.gov.cn show them.
@@ -77,3 +77,53 @@ def test_the_digest_covers_every_key(world: Any) -> None:
 
     swapped = application.keys.model_copy(update={"sealing": public_b64(other.sealing)})
     assert application.model_copy(update={"keys": swapped}).digest != application.digest
+
+
+def test_nobody_applies_under_the_coordinators_name(world: Any) -> None:
+    """Its key would else pass for the coordinator's, at the door and in the ledger."""
+    value = world.applications["bank"].model_dump(mode="json")
+    with pytest.raises(ValidationError, match="org_id"):
+        Application.model_validate({**value, "org_id": "coordinator"})
+
+
+def test_a_key_has_one_spelling(world: Any) -> None:
+    """Base64 leaves two bits open at the end of 32 bytes: a key in another spelling would pass for another key."""
+    value = world.applications["bank"].model_dump(mode="json")
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    key = value["keys"]["identity"]
+    other = key[:-2] + alphabet[alphabet.index(key[-2]) + 1] + "="
+    with pytest.raises(ValidationError, match="identity"):
+        Application.model_validate({**value, "keys": {**value["keys"], "identity": other}})
+
+
+def notice(issued_by: str, standing: str, sequence: int = 1) -> StandingNotice:
+    return StandingNotice.model_validate(
+        {
+            "org_id": "bank",
+            "standing": standing,
+            "reason": "",
+            "issued_by": issued_by,
+            "issued_at": "2026-03-02T00:00:00Z",
+            "sequence": sequence,
+        }
+    )
+
+
+@pytest.mark.parametrize("current", list(Standing))
+@pytest.mark.parametrize("new", list(Standing))
+def test_nobody_betters_his_own_standing(current: Standing, new: Standing) -> None:
+    """Neither from suspended to active nor from revoked to merely suspended."""
+    grades = list(Standing)
+    for issuer, may in (
+        ("operator", True),
+        ("auditor", True),
+        ("exchange", False),
+        ("bank", new is not Standing.ACTIVE and grades.index(new) >= grades.index(current)),
+    ):
+        said = may_issue(notice(issuer, new), current, operator="operator", auditors={"auditor"})
+        assert said is may, (issuer, current, new)
+
+
+def test_a_number_that_no_later_notice_could_pass() -> None:
+    with pytest.raises(ValidationError, match="sequence"):
+        notice("bank", "suspended", 2**31)

@@ -92,6 +92,8 @@ def test_browsing(ledger):
         assert seqs(actor="bank", job="j2") == [1]
         assert seqs(contract="contract-1") == [1, 0]
         assert seqs(since="2026-01-02T00:00:00.000000Z", until="2026-01-03T00:00:00.000000Z") == [1]
+        assert seqs(before=2, limit=1) == [1]
+        assert seqs(before=2, limit=9, kind="input_shared") == [0]
         assert seqs(actor="x' or 'a'='a") == []
         assert store.read_entry(reader, 1).evidence.kind == "channel_transcript"
         assert store.read_entry(reader, 3) is None

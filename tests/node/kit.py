@@ -487,7 +487,7 @@ class World:
                     contract_id=contract.contract_id,
                     business_date=date.fromisoformat(day),
                     state="prepared",
-                    input={"rows": 3, "commitment": commitment, "fingerprint": "f", **input_},
+                    input={"rows": 3, "commitment": commitment, "salt": "", "fingerprint": "f", **input_},
                     updated_at=now(),
                 )
             )

@@ -358,6 +358,14 @@ class TestSuspension:
         assert caught.value.body["code"] == "not_a_party"
         orders.accept(ctx, world.order(contract, "prepare", "bank"), "prepare")
 
+    def test_one_notice_ten_times_at_once_is_kept_once(self, world: Any, world_kit: Any, bank: Any) -> None:
+        """From the party itself and relayed by the coordinator, at the same moment."""
+        ctx, contract = bank
+        notice = world.notice(contract, "suspend", "institution")
+        with ThreadPoolExecutor(10) as pool:
+            list(pool.map(lambda _: contracts.take_notice(ctx, notice), range(10)))
+        assert len(world_kit.journal(ctx, "contract_notice_received")) == 1
+
     def test_a_clock_set_back_does_not_undo_a_suspension(
         self, world: Any, bank: Any, monkeypatch: Any
     ) -> None:

@@ -8,6 +8,7 @@ from hefu.domain.identity import APPLICATION_TYPE
 from hefu.keys.keystore import NodeKeys
 from hefu.keys.public import public_b64
 from hefu.node import contracts, registry
+from hefu.wire.errors import PeerUnreachable
 from hefu.wire.refusal import Refusal
 
 pytestmark = pytest.mark.server
@@ -58,6 +59,75 @@ class TestAdmission:
         entry = entry_of(world, org, digest=fake.digest, application=world.sign(fake, APPLICATION_TYPE, keys))
         assert self.code(ctx, world, entry) == "not_reviewed"
 
+    def test_a_second_auditor_in_the_kit(self, world: Any, node: Any) -> None:
+        """Either of them may have reviewed: the other's signature is not missed."""
+        ctx = node("bank")
+        second = make_second_auditor(world)
+        for applications in (
+            {"a": second[1], **ctx.kit.applications},
+            {**ctx.kit.applications, "z": second[1]},
+        ):
+            ctx.kit = ctx.kit.model_copy(update={"applications": applications})
+            assert self.code(ctx, world, entry_of(world, "exchange")) == "ok"
+            by_second = world.review("exchange", signed_by=second[0])
+            assert self.code(ctx, world, entry_of(world, "exchange", review=by_second)) == "ok"
+            by_stranger = world.review("exchange", signed_by=world.stranger)
+            assert (
+                self.code(ctx, world, entry_of(world, "exchange", review=by_stranger)) == "document_invalid"
+            )
+
+
+class TestParties:
+    """What a contract says of its parties, against what was admitted; asked by a node before it signs."""
+
+    def code(self, ctx: Any, contract: Any, entries: list[dict[str, Any]]) -> str:
+        ctx.client.answers[("GET", "/api/participants")] = entries
+        try:
+            contracts.verify_parties(ctx, contract)
+        except Refusal as refusal:
+            return str(refusal.body["code"])
+        return "ok"
+
+    def test_as_admitted(self, world: Any, node: Any) -> None:
+        assert self.code(node("institution"), world.contract(), world.registry()) == "ok"
+
+    def test_one_organisation_in_anothers_name(self, world: Any, node: Any) -> None:
+        """The registry shows the exchange's admission as the bank's, and the contract pins the exchange's keys for it."""
+        entries = [
+            {**entry_of(world, "exchange"), "org_id": "bank"} if e["org_id"] == "bank" else e
+            for e in world.registry()
+        ]
+        value = world.contract_value()
+        parties = [
+            {**world.party("exchange"), "org_id": "bank"} if p["org_id"] == "bank" else p
+            for p in value["parties"]
+        ]
+        assert self.code(node("institution"), world.contract(parties=parties), entries) == "pin_mismatch"
+
+    def test_a_name_that_was_not_reviewed(self, world: Any, node: Any) -> None:
+        value = world.contract_value()
+        parties = [
+            {**p, "legal_name": "中国人民银行"} if p["org_id"] == "exchange" else p for p in value["parties"]
+        ]
+        contract = world.contract(parties=parties)
+        assert self.code(node("institution"), contract, world.registry()) == "pin_mismatch"
+
+    def test_an_operator_of_the_proposers_choice(self, world: Any, node: Any) -> None:
+        """The operator admits: under a contract that names another, that one would have admitted everybody."""
+        entries = [
+            {**e, "admission": world.admission(e["org_id"], signed_by="exchange")} for e in world.registry()
+        ]
+        contract = world.contract(platform={"operator": "exchange"})
+        assert self.code(node("institution"), contract, entries) == "platform_mismatch"
+
+
+def make_second_auditor(world: Any) -> tuple[NodeKeys, str]:
+    keys = NodeKeys.generate()
+    true = world.applications["auditor"]
+    update = {"identity": public_b64(keys.identity), "sealing": public_b64(keys.sealing)}
+    application = true.model_copy(update={"org_id": "auditor2", "keys": true.keys.model_copy(update=update)})
+    return keys, world.sign(application, APPLICATION_TYPE, keys)
+
 
 class TestSync:
     def test_a_notice_from_somebody_unknown_does_not_stop_it(self, world: Any, node: Any) -> None:
@@ -100,6 +170,32 @@ class TestSync:
         contracts.sync(ctx)
         assert contracts.stored(ctx, good.digest)[1] == good
 
+    def test_a_signature_that_never_arrived_is_handed_in_again(self, world: Any, node: Any) -> None:
+        """Signed here, committed here, and then the coordinator was not reached: nobody can sign a second time."""
+        ctx, contract = node("bank"), world.contract()
+        client: Any = ctx.client
+        client.answers["GET", "/api/participants"] = world.registry()
+        contracts.take_bundle(ctx, contract.digest, world.bundle(contract, ["regulator"]))
+        with pytest.raises(PeerUnreachable):
+            contracts.sign(ctx, contract.digest, "tester")
+        path = f"/api/contracts/{contract.digest}/signatures"
+        lost = client.sent(path)
+        unsigned = world.contract(contract_id="HF-UNSIGNED")
+        contracts.take_bundle(ctx, unsigned.digest, world.bundle(unsigned, ["regulator"]))
+        client.answers["GET", "/api/contracts"] = [
+            {"digest": c.digest, "state": "signing", "waits_for": ["bank"]} for c in (unsigned, contract)
+        ]
+        contracts.sync(ctx)  # still silent there: tried, and the others are taken all the same
+        client.answers["POST", path] = {}
+        contracts.sync(ctx)
+        assert client.sent(path) == [*lost, *lost, *lost]
+        assert client.sent(f"/api/contracts/{unsigned.digest}/signatures") == []
+        client.answers["GET", "/api/contracts"] = [
+            {"digest": contract.digest, "state": "signing", "waits_for": ["exchange"]}
+        ]
+        contracts.sync(ctx)
+        assert len(client.sent(path)) == 3
+
 
 class TestStanding:
     @pytest.fixture
@@ -135,6 +231,13 @@ class TestStanding:
             assert self.take(ctx, notice) == said, issuer
         forged = world.standing("exchange", "revoked", sequence=9, signed_by=world.coordinator)
         assert self.take(ctx, forged) == "document_invalid"
+
+    def test_who_is_revoked_does_not_become_merely_suspended(self, world: Any, ctx: Any) -> None:
+        """By a notice of its own, with a number so high that the revocation never counts again."""
+        assert self.take(ctx, world.standing("exchange", "revoked", issued_by="auditor")) == "ok"
+        own = world.standing("exchange", "suspended", sequence=9, issued_by="exchange")
+        assert self.take(ctx, own) == "not_entitled"
+        assert ctx.directory.standing("exchange") == "revoked"
 
     def test_nobody_lifts_his_own(self, world: Any, ctx: Any) -> None:
         assert self.take(ctx, world.standing("exchange", "revoked", issued_by="auditor")) == "ok"

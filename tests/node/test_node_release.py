@@ -9,6 +9,8 @@ import pytest
 from hefu.node import half_inbox, half_outbox, orders, registry
 from hefu.store.base import now
 from hefu.store.node_tables import JobRow, JournalRow, ResultRow
+from hefu.store.signed import encode_envelope
+from hefu.wire.errors import AcknowledgementInvalid, PeerRefused
 from hefu.wire.refusal import Refusal
 from hefu_ledger.evidence import Evidence
 from sqlmodel import select
@@ -55,8 +57,6 @@ class Holder:
 
     def release(self, *, decisions: Any = None, envelope: Any = None, receipt: Any = None) -> str:
         """ok, or the reason code."""
-        from hefu.store.signed import encode_envelope
-
         envelope = envelope or self.checked()
         receipt = self.world.receipts([envelope])[0] if receipt is None else receipt
         decisions = [self.world.decision(self.contract)] if decisions is None else decisions
@@ -164,6 +164,35 @@ class TestRelease:
         registry.take_standing(holder.ctx, holder.world.standing("regulator", "suspended"))
         assert holder.release() == "participant_suspended"
 
+    @pytest.mark.parametrize(
+        ("error", "code", "status"),
+        [
+            (
+                PeerRefused("regulator", 403, "contract_not_active", "suspended", {}),
+                "contract_not_active",
+                403,
+            ),
+            (PeerRefused("regulator", 500, "internal_error", "internal error", {}), "internal_error", 502),
+            (AcknowledgementInvalid("regulator", "not signed"), "answer_invalid", 502),
+        ],
+    )
+    def test_a_recipient_that_refuses_is_named(
+        self, holder: Holder, error: Exception, code: str, status: int
+    ) -> None:
+        """Not an internal error of this node, which would be tried again in vain."""
+        holder.ctx.client.answers["POST", "/peer/results"] = error
+        order = holder.world.order(holder.contract, "release", "exchange")
+        accepted, under = orders.accept(holder.ctx, order, "release")
+        envelope = holder.checked()
+        receipt = holder.world.receipts([envelope])[0]
+        with pytest.raises(Refusal) as caught:
+            half_outbox.release(
+                holder.ctx, accepted, under, [holder.world.decision(holder.contract)], receipt,
+                encode_envelope(envelope),
+            )  # fmt: skip
+        assert (caught.value.body["code"], caught.value.status) == (code, status)
+        assert caught.value.body["party"] == "regulator"
+
 
 class TestRolledBackLedger:
     def receipted(self, holder: Holder, before: int, *, ago: timedelta) -> None:
@@ -262,6 +291,28 @@ class TestTakingAHalf:
         self.take(at, "operator", self.body(at, attempt=2))
         assert self.take(at, "exchange", self.body(at)) == "half_differs"
         assert self.take(at, "exchange", self.body(at, attempt=2)) is True
+
+    def test_a_later_attempt_replaces_what_nobody_opened(self, at: Any) -> None:
+        """Its release broke off: the halves of one attempt belong together."""
+        self.take(at, "operator", self.body(at))
+        assert self.take(at, "operator", self.body(at, b"again", attempt=2)) is False
+        assert self.take(at, "exchange", self.body(at, b"the other", attempt=2)) is True
+
+    def test_what_was_opened_stays(self, at: Any) -> None:
+        """One compute node alone could else take the result away again from whom it was made for."""
+        self.take(at, "operator", self.body(at))
+        self.take(at, "exchange", self.body(at, b"the other"))
+        with at["ctx"].session() as session:
+            row = session.exec(select(ResultRow)).one()
+            row.opened_at = now()
+            session.add(row)
+            session.commit()
+        assert self.take(at, "operator", self.body(at, b"again", attempt=2)) is True
+        with at["ctx"].session() as session:
+            row = session.exec(select(ResultRow)).one()
+        assert (row.attempt, row.halves["operator"]["digest"]) == (1, DIGEST)
+        assert row.opened_at is not None
+        assert len(at["kit"].journal(at["ctx"], "half_received")) == 2
 
     def test_a_digest_that_does_not_fit(self, at: Any) -> None:
         assert self.take(at, "operator", self.body(at, digest="0" * 64)) == "digest_mismatch"

@@ -1,6 +1,8 @@
 """Sessions and uses at a node: who may join, that nothing is used twice, that the (N+1)-th use fails whatever the coordinator says."""
 
+import errno
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -19,6 +21,9 @@ pytestmark = pytest.mark.server
 
 class NoSwitchboard:
     """No channel is opened in these tests."""
+
+    def unregister(self, job: str, attempt: int) -> None:
+        """Nothing was registered."""
 
 
 class Party:
@@ -185,6 +190,80 @@ class TestSessions:
             lambda order, contract, hellos, attempt: {"bank": attempt.secret.hello()},
         )
         assert bank.compute(attacks["forged"], job_of(1), commitment=commitment) == "ok"
+
+    def test_one_attempt_is_computed_once_however_many_orders_come_at_once(
+        self, party: Any, monkeypatch: Any
+    ) -> None:
+        """A coordinator that gets two hellos of a peer would else make two sessions of one secret, at the same moment."""
+        bank = party()
+        commitment = bank.world.prepared(bank.ctx, bank.contract, job_of(1))
+        own = bank.prepare(job_of(1))
+        meanwhile: list[str] = []
+        check = bank.attempts._check_code
+
+        def another_order_comes(contract: Any) -> None:
+            check(contract)
+            if not meanwhile:
+                meanwhile.append("")
+                meanwhile[0] = bank.compute(bank.hellos(own, job_of(1)), job_of(1), commitment=commitment)
+
+        monkeypatch.setattr(bank.attempts, "_check_code", another_order_comes)
+        assert bank.compute(bank.hellos(own, job_of(1)), job_of(1), commitment=commitment) == "ok"
+        assert meanwhile == ["not_prepared"]
+        with bank.ctx.session() as session:
+            assert len(session.exec(select(SessionSeenRow)).all()) == 1
+
+    def test_a_refused_computation_may_be_ordered_again(self, party: Any) -> None:
+        bank = party()
+        commitment = bank.world.prepared(bank.ctx, bank.contract, job_of(1))
+        hellos = bank.hellos(bank.prepare(job_of(1)), job_of(1))
+        assert bank.compute(hellos, job_of(1), commitment="0" * 64) == "commitment_differs"
+        assert bank.compute(hellos, job_of(1), commitment=commitment) == "ok"
+
+    def test_the_worker_is_told_what_the_use_was_counted_for(self, party: Any, monkeypatch: Any) -> None:
+        """It shares nothing else: files may have been read anew since."""
+        told: list[Any] = []
+        bank = party()
+        commitment = bank.world.prepared(bank.ctx, bank.contract, job_of(1), salt="c2FsdA==")
+        own = bank.prepare(job_of(1))
+        monkeypatch.setattr(bank.attempts, "_attend", lambda *args: told.append(args[-1]))
+        bank.attempts._task = lambda *_: {"task": "compute"}
+        assert bank.compute(bank.hellos(own, job_of(1)), job_of(1), commitment=commitment) == "ok"
+        for _ in range(100):
+            if told:
+                break
+            time.sleep(0.05)
+        assert told == [{"task": "compute", "input": {"commitment": commitment, "salt": "c2FsdA=="}}]
+
+    def test_an_abort_during_the_start_is_not_lost(self, party: Any, monkeypatch: Any) -> None:
+        bank = party()
+        commitment = bank.world.prepared(bank.ctx, bank.contract, job_of(1))
+        own = bank.prepare(job_of(1))
+        monkeypatch.setattr(bank.attempts, "_check_code", lambda _: bank.attempts.abort(job_of(1), 1))
+        bank.compute(bank.hellos(own, job_of(1)), job_of(1), commitment=commitment)
+        assert bank.attempts.status(job_of(1), 1)["state"] == "aborted"
+
+    @pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "disk_full"), (errno.ENOMEM, "work_failed")])
+    def test_a_worker_that_cannot_be_started_is_a_failure(
+        self, party: Any, monkeypatch: Any, number: int, code: str
+    ) -> None:
+        """Else the others would compute with nobody until their deadline."""
+
+        def fail(*_: Any) -> None:
+            raise OSError(number, "no")
+
+        bank = party()
+        commitment = bank.world.prepared(bank.ctx, bank.contract, job_of(1))
+        own = bank.prepare(job_of(1))
+        monkeypatch.setattr(sessions, "WorkerProcess", fail)
+        bank.attempts._task = lambda *_: {"task": "compute"}
+        assert bank.compute(bank.hellos(own, job_of(1)), job_of(1), commitment=commitment) == "ok"
+        for _ in range(100):
+            if bank.attempts.status(job_of(1), 1)["state"] != "computing":
+                break
+            time.sleep(0.05)
+        status = bank.attempts.status(job_of(1), 1)
+        assert (status["state"], status["code"]) == ("failed", code)
 
     def test_prepared_under_one_day_computed_under_another(self, party: Any) -> None:
         exchange = party("exchange")

@@ -193,6 +193,14 @@ def test_an_incomplete_form_never_reaches_a_node(browser: TestClient, form: dict
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
+def test_a_form_without_a_length_is_limited_too(browser: TestClient, kind: str) -> None:
+    """Sent in pieces it declares none; whoever stands before the door must not fill the memory, or a disk."""
+    pieces = (b"x" * 1000 for _ in range(100))
+    answer = browser.post("/auth/login", content=pieces, headers={"content-type": kind})
+    assert (answer.status_code, answer.json()) == (413, {"code": "too_large"})
+
+
 def test_what_was_typed_is_escaped(browser: TestClient) -> None:
     answer = _log_in(browser, "wrong", account='"><script>alert(1)</script>')
     assert "<script>" not in answer.text

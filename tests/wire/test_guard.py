@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +79,11 @@ class Node:
             self.received.append(await request.body())
             return {"sender": request.state.sender}
 
+        @app.post("/console/login")
+        @app.post("/console/data-sets/{name}/files")
+        async def console(request: Request) -> dict[str, int]:
+            return {"bytes": len(await request.body())}
+
         @app.get("/health")
         def health() -> dict[str, str]:
             return {}
@@ -90,6 +96,8 @@ class Node:
             own_id=self.own_id,
             protect_prefixes=("/orders", "/api"),
             max_body_bytes=1000,
+            max_open_body_bytes=2000,
+            streamed_paths=r"/console/data-sets/[^/]+/files",
             open_routes={("POST", "/api/applications")},
         )
         return TestClient(app, base_url="https://exchange.example", raise_server_exceptions=False)
@@ -306,6 +314,69 @@ def test_a_body_over_the_limit_is_refused(chunked: bool) -> None:
     answer(node, response, headers)
 
 
+class Trickle:
+    """A body in pieces; remembers how many were asked for, and does something before each."""
+
+    def __init__(self, *pieces: bytes, before: Callable[[], None] = lambda: None) -> None:
+        self.pieces, self.before, self.asked = list(pieces), before, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self.pieces:
+            self.asked += 1
+            self.before()
+            yield piece
+
+
+@pytest.mark.parametrize("who", ["stranger", "forged", "suspended", "stale", "unsigned", "misdirected"])
+def test_a_body_is_read_from_known_senders_only(who: str) -> None:
+    """Whoever is refused anyway must not fill the memory first."""
+    node = Node(directory=Directory(standing={"bank": "suspended"} if who == "suspended" else {}))
+    headers = {
+        "stranger": headers_for(sender="stranger", key=Ed25519PrivateKey.generate()),
+        "forged": headers_for() | {"signature": f"hefu=:{'A' * 86}==:"},
+        "suspended": headers_for(),
+        "stale": headers_for(at=NOW - dt.timedelta(hours=1)),
+        "unsigned": {},
+        "misdirected": headers_for(recipient="auditor"),
+    }[who]
+    read: list[bytes] = []
+    assert asyncio.run(_raw(node, "/orders/prepare", headers, read)) in (401, 403)
+    assert read == []
+
+
+async def _raw(node: Node, path: str, headers: dict[str, str], read: list[bytes]) -> int:
+    """The status of a request whose body goes on for as long as somebody reads it."""
+    fields = [(b"host", b"exchange.example"), *((n.encode(), v.encode()) for n, v in headers.items())]
+    scope = {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "headers": fields, "http_version": "1.1", "scheme": "https", "state": {},
+    }  # fmt: skip
+    status = []
+
+    async def receive() -> dict[str, Any]:
+        read.append(b"x" * 100)
+        return {"type": "http.request", "body": read[-1], "more_body": True}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            status.append(message["status"])
+
+    await node.start().app(scope, receive, send)
+    return int(status[0])
+
+
+def test_a_body_that_comes_too_slowly_is_stale() -> None:
+    """Its nonce would be remembered only when it may be forgotten already."""
+    node = Node()
+
+    def wait() -> None:
+        node.now += dt.timedelta(seconds=70)
+
+    slow = Trickle(BODY[:5], BODY[5:], before=wait)
+    refused(node, node.start().post("/orders/prepare", content=slow, headers=headers_for()), "stale", 401)
+    assert slow.asked == 2
+
+
 def test_refusals_and_failures_are_signed_and_bound_too() -> None:
     node = Node()
     client = node.start()
@@ -355,6 +426,21 @@ def test_outside_the_prefixes_nothing_is_touched() -> None:
     response = Node().start().get("/health")
     assert response.status_code == 200
     assert "signature" not in response.headers
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_outside_the_prefixes_a_body_is_limited_too(chunked: bool) -> None:
+    """Nobody is known there before the body was read; only a path that checks the person first may stream."""
+    node = Node()
+    client = node.start()
+    body = b"x" * 2001
+    content: Any = iter([body[:1500], body[1500:]]) if chunked else body
+    response = client.post("/console/login", content=content)
+    assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+    assert client.post("/console/login", content=body[:2000]).json() == {"bytes": 2000}
+    content = iter([body[:1500], body[1500:]]) if chunked else body
+    assert client.post("/console/data-sets/loans/files", content=content).json() == {"bytes": 2001}
+    assert client.post("/console/data-sets/loans/files/x", content=body).status_code == 413
 
 
 def test_an_open_route_needs_no_known_sender_but_is_limited_and_answers_signed() -> None:

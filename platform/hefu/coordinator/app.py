@@ -10,7 +10,8 @@ import logging
 from datetime import date, timedelta
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import Depends, FastAPI, Header, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import select
@@ -28,6 +29,8 @@ from hefu.coordinator import (
 )
 from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.stage_runner import StageRunner
+from hefu.domain.dataset import DataSet
+from hefu.domain.document import Digest
 from hefu.domain.errors import DocumentInvalid
 from hefu.domain.job import Stage
 from hefu.store.base import now
@@ -35,7 +38,7 @@ from hefu.store.coordinator_tables import ContractRow, JobRow
 from hefu.store.nonces import DatabaseNonces
 from hefu.wire.guard import Guard
 from hefu.wire.middleware import install_guard, sender_of
-from hefu.wire.refusal import Refusal
+from hefu.wire.refusal import Refusal, invalid_request
 from hefu.wire.signing import VerifiedRequest
 
 log = logging.getLogger("hefu.coordinator")
@@ -58,6 +61,13 @@ class ApplicationBody(SignedBody):
     """An application and the self-signed certificate that carries the TLS key it names."""
 
     certificate: str = Field(max_length=20_000)
+
+
+class DataSetBody(_Body):
+    """A data set's metadata, and the digest that its owner computed over them."""
+
+    definition: DataSet
+    schema_digest: Digest
 
 
 class JobBody(_Body):
@@ -137,20 +147,10 @@ def _add_errors(app: FastAPI) -> None:
         ).body
         return JSONResponse(body, status_code=422)
 
+    @app.exception_handler(RequestValidationError)
     @app.exception_handler(ValidationError)
-    async def unfit(_request: Request, error: ValidationError) -> JSONResponse:
-        first = error.errors(include_url=False, include_input=False)[0]
-        clause = ".".join(str(p) for p in first["loc"])
-        return JSONResponse(
-            Refusal(
-                422,
-                "document_invalid",
-                f"{clause}：{first['msg']}",
-                f"{clause}: {first['msg']}",
-                limit=clause,
-            ).body,
-            status_code=422,
-        )
+    async def unfit(_request: Request, error: RequestValidationError | ValidationError) -> JSONResponse:
+        return JSONResponse(invalid_request(error.errors()).body, status_code=422)
 
 
 def _admitted(ctx: CoordinatorContext, sender: VerifiedRequest) -> str:
@@ -193,8 +193,12 @@ def _add_registry(app: FastAPI, ctx: CoordinatorContext) -> None:
         return {"org_id": org_id}
 
     @app.post("/api/data-sets")
-    def publish(body: dict[str, Any], sender: Sender) -> dict[str, str]:
-        return {"schema_digest": deliveries.publish(ctx, body["definition"], _admitted(ctx, sender))}
+    def publish(body: DataSetBody, sender: Sender) -> dict[str, str]:
+        return {
+            "schema_digest": deliveries.publish(
+                ctx, body.definition, body.schema_digest, _admitted(ctx, sender)
+            )
+        }
 
     @app.get("/api/data-sets")
     def data_sets(sender: Sender) -> list[dict[str, Any]]:
@@ -315,12 +319,12 @@ def _add_ledger(app: FastAPI, ctx: CoordinatorContext, dsn: str) -> None:
         return ledger.state(ctx)
 
     @app.get("/api/ledger/entries")
-    def entries(sender: Sender, request: Request) -> list[dict[str, Any]]:
+    def entries(sender: Sender, wanted: Annotated[ledger_views.Wanted, Query()]) -> list[dict[str, Any]]:
         _admitted(ctx, sender)
-        return ledger_views.entries(ctx, dict(request.query_params))
+        return ledger_views.entries(ctx, wanted)
 
     @app.get("/api/ledger/entries/{seq}")
-    def entry(seq: int, sender: Sender) -> dict[str, Any]:
+    def entry(seq: Annotated[int, Path(ge=0, lt=2**63)], sender: Sender) -> dict[str, Any]:
         _admitted(ctx, sender)
         return ledger_views.entry(ctx, seq)
 

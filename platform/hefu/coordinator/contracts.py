@@ -20,6 +20,7 @@ from hefu.domain.contract import (
     ContractState,
     NoticeKind,
 )
+from hefu.domain.pins import party_differs, platform_differs
 from hefu.store.base import now
 from hefu.store.coordinator_tables import ContractNoticeRow, ContractRow, ContractSignatureRow, UseRow
 from hefu.store.signed import decode_envelope, read_signed, read_unverified
@@ -303,10 +304,18 @@ def _locked(session: Session, digest: str) -> tuple[ContractRow, Contract]:
 
 
 def _check_pins(ctx: CoordinatorContext, contract: Contract) -> None:
-    """The keys in the contract are those of the admitted applications."""
+    """The platform in the contract is this one; the parties are as they were admitted."""
+    if platform_differs(contract, ctx.kit):
+        raise Refusal(
+            422,
+            "platform_mismatch",
+            "合约中的平台方、调度方或账本密钥不是本平台的",
+            "the contract's operator, coordinator or ledger key is not this platform's",
+            party=contract.platform.operator,
+            limit=", ".join(f"platform.{clause}" for clause in platform_differs(contract, ctx.kit)),
+        )
     for party in contract.parties:
         found = ctx.directory.registered(party.org_id)
-        keys = found.application.keys
         if found.state != "admitted":
             raise Refusal(
                 422,
@@ -317,18 +326,15 @@ def _check_pins(ctx: CoordinatorContext, contract: Contract) -> None:
                 mend_zh="先完成准入审核",
                 mend_en="complete its admission first",
             )
-        if (party.application, party.identity_key, party.sealing_key, party.tls_spki) != (
-            found.digest,
-            keys.identity,
-            keys.sealing,
-            keys.tls_spki,
-        ):
+        differing = party_differs(party, found.application)
+        if differing:
             raise Refusal(
                 422,
                 "pin_mismatch",
-                f"合约中 {party.org_id} 的密钥与其准入申请不符",
-                f"the contract's keys of {party.org_id} are not those of its application",
+                f"合约中 {party.org_id} 的密钥、名称或地址与其准入申请不符",
+                f"the contract's keys, names or addresses of {party.org_id} are not those of its application",
                 party=party.org_id,
+                limit=", ".join(differing),
                 mend_zh="按最新准入申请重新起草",
                 mend_en="draft it again from the admitted application",
             )

@@ -22,11 +22,12 @@ def take(ctx: CoordinatorContext, job_id: str, envelope: str, sender: str) -> No
             raise not_found(f"任务 {job_id}", f"job {job_id}")
         contract = contracts.load(session, job.contract_digest)[1]
         reviewers = {r for o in contract.outputs for r in o.reviewers}
-        if sender not in reviewers or (decision.job, decision.attempt, decision.contract) != (
-            job_id,
-            job.attempt,
-            contract.digest,
-        ):
+        if sender not in reviewers or (
+            decision.job,
+            decision.attempt,
+            decision.contract,
+            decision.org_id,
+        ) != (job_id, job.attempt, contract.digest, sender):
             raise Refusal(
                 403,
                 "not_reviewer",

@@ -25,13 +25,12 @@ class Delivery(BaseModel):
     business_date: date
     state: str = Field(pattern="^(arrived|late|missing|rejected|replaced)$")
     fingerprint: str = Field(max_length=64)
-    rows: int = Field(ge=0)
-    rejected: int = Field(ge=0)
+    rows: int = Field(ge=0, lt=2**31)
+    rejected: int = Field(ge=0, lt=2**31)
 
 
-def publish(ctx: CoordinatorContext, definition: dict[str, Any], sender: str) -> str:
-    """Keep a data set's metadata; answers its schema digest."""
-    data_set = DataSet.model_validate(definition)
+def publish(ctx: CoordinatorContext, data_set: DataSet, stated: str, sender: str) -> str:
+    """Keep a data set's metadata; answers its schema digest, which must be the one that the owner states."""
     if data_set.owner != sender:
         raise Refusal(
             403,
@@ -41,6 +40,14 @@ def publish(ctx: CoordinatorContext, definition: dict[str, Any], sender: str) ->
             party=sender,
         )
     digest = schema_digest(data_set)
+    if stated != digest:
+        raise Refusal(
+            422,
+            "digest_mismatch",
+            "数据集结构与摘要不符",
+            "the data set does not have the schema digest that came with it",
+            party=sender,
+        )
     with ctx.session() as session:
         row = session.get(DataSetRow, data_set.data_set_id)
         if row is not None and row.owner != sender:

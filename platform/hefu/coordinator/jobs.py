@@ -197,7 +197,7 @@ def hold(session: Session, job_id: str, lease: int) -> JobRow:
 
 
 def renew(ctx: CoordinatorContext, job_id: str, lease: int) -> int:
-    """The flow run is alive. A lease of 0 takes the job over where nobody holds it (a scheduled run)."""
+    """The flow run is alive: its lease holds for as long again. Answers the seconds."""
     with ctx.session() as session:
         job = hold(session, job_id, lease)
         job.lease_until = now() + timedelta(seconds=ctx.settings.lease_seconds)

@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from hefu_ledger import store
 from hefu_ledger.dsse import verify_envelope
+from hefu_ledger.encoding import format_time
 from hefu_ledger.errors import LedgerError
 from hefu_ledger.store import StoredEntry
+from pydantic import BaseModel, Field
 
 from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.ledger import connection_of
+from hefu.domain.businessdays import SHANGHAI
 from hefu.wire.refusal import not_found
 
-_FILTERS = ("contract", "job", "actor", "kind", "since", "until")
+
+class Wanted(BaseModel):
+    """Which entries are asked for; `before` is an entry's number: pages walk backwards."""
+
+    contract: str | None = Field(default=None, max_length=64)
+    job: str | None = Field(default=None, max_length=64)
+    actor: str | None = Field(default=None, max_length=64)
+    kind: str | None = Field(default=None, max_length=64)
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = Field(default=None, ge=0, lt=2**63)
+    limit: int = 100
 
 
-def entries(ctx: CoordinatorContext, wanted: dict[str, str]) -> list[dict[str, Any]]:
-    """Entries by filter (contract, job, actor, kind, since, until, before, limit), newest first."""
-    limit = min(max(int(wanted.get("limit", "100")), 1), 500)
-    filters: Any = {k: wanted[k] for k in _FILTERS if wanted.get(k)}
+def entries(ctx: CoordinatorContext, wanted: Wanted) -> list[dict[str, Any]]:
+    """Entries by filter, newest first; at most 500."""
     with ctx.session() as session:
-        connection = connection_of(session)
-        if wanted.get("before"):
-            # Older than an entry: pages walk backwards by number.
-            found = store.read_entries(connection, limit=10_000, **filters)
-            found = [e for e in found if e.seq < int(wanted["before"])][:limit]
-        else:
-            found = store.read_entries(connection, limit=limit, **filters)
+        found = store.read_entries(
+            connection_of(session),
+            limit=min(max(wanted.limit, 1), 500),
+            contract=wanted.contract or None,
+            job=wanted.job or None,
+            actor=wanted.actor or None,
+            kind=wanted.kind or None,
+            since=_utc(wanted.since),
+            until=_utc(wanted.until),
+            before=wanted.before,
+        )
     return [_short(e) for e in found]
+
+
+def _utc(moment: datetime | None) -> str | None:
+    """A moment as entries write theirs; one without an offset is Asia/Shanghai's."""
+    if moment is None:
+        return None
+    return format_time(moment if moment.tzinfo is not None else moment.replace(tzinfo=SHANGHAI))
 
 
 def entry(ctx: CoordinatorContext, seq: int) -> dict[str, Any]:

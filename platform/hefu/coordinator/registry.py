@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import col, or_, select
 
 from hefu.coordinator.context import CoordinatorContext
+from hefu.domain.errors import DocumentInvalid
 from hefu.domain.identity import (
     ADMISSION_TYPE,
     REVIEW_TYPE,
@@ -21,8 +22,10 @@ from hefu.domain.identity import (
     Role,
     Standing,
     StandingNotice,
+    may_issue,
 )
 from hefu.keys.certificates import issue_certificate, load_certificate, to_pem
+from hefu.keys.errors import KeysError
 from hefu.keys.public import key_id, load_public_ed25519, spki_digest
 from hefu.store.base import now
 from hefu.store.coordinator_tables import ApplicationRow, StandingRow
@@ -33,11 +36,17 @@ from hefu.wire.refusal import Refusal, not_found
 def submit(ctx: CoordinatorContext, envelope: str, certificate: str) -> dict[str, Any]:
     """Keep a self-signed application. The same one again is no change; another of the same organisation is refused.
 
+    So is one under a key that stands for another organisation: the ledger tells by a key who signed.
+
     certificate  the applicant's self-signed certificate (PEM): carries the TLS key whose digest the application names
     """
     opened = decode_envelope(envelope)
     application = read_application(opened)
-    if spki_digest(load_certificate(certificate)) != application.keys.tls_spki:
+    try:
+        offered = spki_digest(load_certificate(certificate))
+    except KeysError as error:
+        raise DocumentInvalid("Application", "certificate", str(error)) from error
+    if offered != application.keys.tls_spki:
         raise Refusal(
             422,
             "key_mismatch",
@@ -54,14 +63,29 @@ def submit(ctx: CoordinatorContext, envelope: str, certificate: str) -> dict[str
             f"the application of {application.org_id} is not the one in the start-up kit",
             party=application.org_id,
         )
+    identity_key_id = key_id(load_public_ed25519(application.keys.identity))
     with ctx.session() as session:
+        session.connection().exec_driver_sql("select pg_advisory_xact_lock(hashtext('hefu.applications'))")
         if session.get(ApplicationRow, application.digest) is None:
-            held = session.exec(
+            same = session.exec(
                 select(ApplicationRow).where(
-                    ApplicationRow.org_id == application.org_id, ApplicationRow.state != "refused"
+                    or_(
+                        col(ApplicationRow.org_id) == application.org_id,
+                        col(ApplicationRow.key_id) == identity_key_id,
+                    )
                 )
-            ).first()
-            if held is not None:
+            ).all()
+            if any(row.org_id != application.org_id for row in same):
+                raise Refusal(
+                    409,
+                    "key_taken",
+                    "该身份公钥已属于另一机构",
+                    "the identity key is another organisation's",
+                    party=application.org_id,
+                    mend_zh="生成新的密钥后重新申请",
+                    mend_en="make keys of your own and apply again",
+                )
+            if any(row.state != "refused" for row in same):
                 raise Refusal(
                     409,
                     "organisation_exists",
@@ -78,7 +102,7 @@ def submit(ctx: CoordinatorContext, envelope: str, certificate: str) -> dict[str
                     state="submitted",
                     envelope=opened.to_bytes(),
                     identity_key=application.keys.identity,
-                    key_id=key_id(load_public_ed25519(application.keys.identity)),
+                    key_id=identity_key_id,
                     certificate=certificate,
                     created_at=now(),
                 )
@@ -166,23 +190,11 @@ def admit(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> N
 
 
 def change_standing(ctx: CoordinatorContext, org_id: str, envelope: str, sender: str) -> None:
-    """Take a signed standing notice of the operator or the auditor, or of the organisation itself unless it lifts one; newest number wins."""
+    """Take a signed standing notice of the operator or the auditor, or of the organisation itself unless it betters its own; newest number wins."""
     document = read_unverified(envelope, StandingNotice, STANDING_TYPE)
     issuer = ctx.directory.registered(document.issued_by)
     read_signed(envelope, StandingNotice, STANDING_TYPE, issuer.key)
-    allowed = {ctx.settings.operator} | {
-        o for o, a in ctx.kit.applications.items() if Role.AUDITOR in read_application(a).roles
-    }
-    if document.standing is not Standing.ACTIVE:
-        allowed |= {org_id}  # whoever is suspended does not lift it himself
-    if document.org_id != org_id or document.issued_by not in allowed or document.issued_by != sender:
-        raise Refusal(
-            403,
-            "not_entitled",
-            "无权变更该机构状态",
-            "not entitled to change this organisation's standing",
-            party=sender,
-        )
+    auditors = {o for o, a in ctx.kit.applications.items() if Role.AUDITOR in read_application(a).roles}
     with ctx.session() as session:
         row = session.exec(
             select(ApplicationRow)
@@ -190,6 +202,17 @@ def change_standing(ctx: CoordinatorContext, org_id: str, envelope: str, sender:
             .with_for_update()
         ).first()
         row = _row(row)
+        entitled = may_issue(
+            document, Standing(row.standing), operator=ctx.settings.operator, auditors=auditors
+        )
+        if not entitled or document.org_id != org_id or document.issued_by != sender:
+            raise Refusal(
+                403,
+                "not_entitled",
+                "无权变更该机构状态",
+                "not entitled to change this organisation's standing",
+                party=sender,
+            )
         if document.sequence <= row.standing_seq:
             raise Refusal(
                 409, "stale_notice", "该状态通知已过期", "a newer standing notice is in force", party=org_id

@@ -7,16 +7,19 @@ not begun twice under one number: it is aborted at every node, and the job goes 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from dataclasses import dataclass
 from typing import Any
 
+from hefu_ledger.dsse import Envelope
 from sqlmodel import Session
 
 from hefu.coordinator import contracts, jobs, stage_checks, stage_compute, stage_release
 from hefu.coordinator.context import CoordinatorContext, stage_envelope
-from hefu.coordinator.outcomes import Outcome
+from hefu.coordinator.outcomes import Outcome, block
+from hefu.domain.errors import DocumentInvalid
 from hefu.domain.job import FINAL_STATES, JobState, Stage
 from hefu.domain.verdict import Finding, Severity, Verdict, judge
 from hefu.store.base import now
@@ -160,12 +163,22 @@ class StageRunner:
     def _keep(self, job_id: str, stage: Stage, attempt: int, outcome: Outcome) -> None:
         """Outcome, evidence of the nodes and evidence of the coordinator, in one transaction."""
         ctx = self._ctx
+        envelopes, unreadable = _read_envelopes(outcome.evidence)
+        if unreadable:
+            outcome.findings.append(
+                block(
+                    "evidence_invalid",
+                    f"{'、'.join(outcome.parties)} 中有节点交来无法读取的存证",
+                    f"evidence that cannot be read came from one of {', '.join(outcome.parties)}",
+                    seen=str(unreadable),
+                )
+            )
         verdict = outcome.verdict(stage)
         with ctx.session() as session:
             job = session.get_one(JobRow, job_id)
             row = session.get_one(StageRow, (job_id, stage.value, attempt))
-            for encoded in outcome.evidence:
-                stage_envelope(session, decode_envelope(encoded))
+            for envelope in envelopes:
+                stage_envelope(session, envelope)
             if outcome.inputs:
                 job.inputs = {**job.inputs, **outcome.inputs}
             envelope_id = ctx.record(
@@ -192,6 +205,15 @@ class StageRunner:
             session.add(row)
             session.add(job)
             session.commit()
+
+
+def _read_envelopes(evidence: list[str]) -> tuple[list[Envelope], int]:
+    """The nodes' envelopes, and how many of them are none: what a node sends must not keep the stage from ending."""
+    read: list[Envelope] = []
+    for encoded in evidence:
+        with contextlib.suppress(DocumentInvalid, TypeError):
+            read.append(decode_envelope(encoded))
+    return read, len(evidence) - len(read)
 
 
 def _waits(stage: Stage, verdict: Verdict) -> bool:

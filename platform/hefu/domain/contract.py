@@ -211,7 +211,7 @@ class Contract(Document):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
-        """Every organisation named is a party; roles fit; the protocol's positions are held by different hands."""
+        """Every organisation named is a party; the protocol's positions are held by different hands."""
         known = [party.org_id for party in self.parties]
         if len(set(known)) != len(known):
             raise ValueError("parties: an organisation stands twice")

@@ -20,7 +20,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 OrgId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,31}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=4000)]
-Key32 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+Key32 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$")]  # no other spelling of a key
 
 
 class Document(BaseModel):

@@ -7,10 +7,11 @@ the digest, and the contract's signatures no longer fit.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator
 
 from hefu.domain.document import Digest, Document, Key32, Name, OrgId, Text
 
@@ -19,6 +20,7 @@ REVIEW_TYPE = "application/vnd.hefu.review+json"
 ADMISSION_TYPE = "application/vnd.hefu.admission+json"
 STANDING_TYPE = "application/vnd.hefu.standing+json"
 
+RESERVED_ID = "coordinator"
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _USCC_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 
@@ -95,6 +97,14 @@ class Application(Document):
     channel_port: Annotated[int, Field(ge=1, le=65535)]
     applied_at: AwareDatetime
 
+    @field_validator("org_id")
+    @classmethod
+    def _is_not_the_coordinator(cls, org_id: str) -> str:
+        """The coordinator sends and signs evidence under a name of its own: nobody applies for it."""
+        if org_id == RESERVED_ID:
+            raise ValueError(f"{org_id} 为调度方保留 / {org_id} is the coordinator's own name")
+        return org_id
+
 
 class Review(Document):
     """The auditor's decision on an application."""
@@ -131,4 +141,13 @@ class StandingNotice(Document):
     reason: Text
     issued_by: OrgId
     issued_at: AwareDatetime
-    sequence: Annotated[int, Field(ge=1)]
+    sequence: Annotated[int, Field(ge=1, lt=2**31)]
+
+
+def may_issue(notice: StandingNotice, current: Standing, *, operator: str, auditors: Collection[str]) -> bool:
+    """The operator and the auditors change any standing; an organisation its own, to nothing better than it is."""
+    if notice.issued_by == operator or notice.issued_by in auditors:
+        return True
+    grades = list(Standing)  # from best to worst
+    worse = grades.index(notice.standing) >= max(grades.index(current), grades.index(Standing.SUSPENDED))
+    return notice.issued_by == notice.org_id and worse

@@ -1,7 +1,7 @@
 """Cases: each row of an inquiry, worked on at the organisation asked (经办/复核).
 
 open → assigned → explained → adjusted → closed. A preparer explains and adjusts; an approver closes, and with the two-person
-rule it is another person than the one who prepared. Evidence names the case, never the row or the words.
+rule it is nobody who had a hand in the preparing. Evidence names the case, never the row or the words.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def take_step(ctx: NodeContext, case_id: str, step: Step, note: Note, user: str)
         if step == "assign":
             _assign(session, row, note)
         elif step == "close":
-            if preferences.two_person(session) and row.prepared_by == user:
+            prepared = {line["by"] for line in row.history if line["step"] in ("explain", "adjust")}
+            if preferences.two_person(session) and user in prepared:
                 raise _same_person(user)
             row.approved_by = user
         else:

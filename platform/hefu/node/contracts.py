@@ -23,6 +23,7 @@ from hefu.domain.contract import (
     NoticeKind,
 )
 from hefu.domain.errors import DocumentInvalid
+from hefu.domain.pins import party_differs, platform_differs
 from hefu.domain.positions import check_positions
 from hefu.keys.public import load_public_ed25519, public_b64
 from hefu.node import registry
@@ -37,26 +38,26 @@ from hefu.store.signed import (
     read_unverified,
     sign_document,
 )
+from hefu.wire.errors import WireError
 from hefu.wire.refusal import Refusal, not_found
 
 log = logging.getLogger("hefu.node")
 
 
 def verify_parties(ctx: NodeContext, contract: Contract) -> dict[str, str]:
-    """Check every party's pinned keys against its admitted application; answers org id → application envelope.
+    """Check what is pinned of the platform and of every party against kit and admitted applications; answers org id → application envelope.
 
     raises  Refusal, DocumentInvalid naming the party
     """
-    if (
-        contract.platform.coordinator_key != ctx.kit.coordinator_key
-        or contract.platform.ledger_vkey != ctx.kit.ledger_vkey
-    ):
+    differing = platform_differs(contract, ctx.kit)
+    if differing:
         raise Refusal(
             422,
             "platform_mismatch",
-            "合约中的调度方或账本密钥与启动包不符",
-            "the contract's coordinator or ledger key is not that of the start-up kit",
+            "合约中的平台方、调度方或账本密钥与启动包不符",
+            "the contract's operator, coordinator or ledger key is not that of the start-up kit",
             party=contract.platform.operator,
+            limit=", ".join(f"platform.{clause}" for clause in differing),
         )
     entries = {
         e["org_id"]: e for e in ctx.client.get(COORDINATOR, "/api/participants") if e["state"] == "admitted"
@@ -83,19 +84,15 @@ def verify_parties(ctx: NodeContext, contract: Contract) -> dict[str, str]:
                 f"the keys of {party.org_id} are not those of the start-up kit",
                 party=party.org_id,
             )
-        keys = application.keys
-        if (party.application, party.identity_key, party.sealing_key, party.tls_spki) != (
-            application.digest,
-            keys.identity,
-            keys.sealing,
-            keys.tls_spki,
-        ):
+        differing = party_differs(party, application)
+        if differing:
             raise Refusal(
                 422,
                 "pin_mismatch",
-                f"合约中 {party.org_id} 的密钥与其准入申请不符",
-                f"the contract's keys of {party.org_id} are not those of its admitted application",
+                f"合约中 {party.org_id} 的密钥、名称或地址与其准入申请不符",
+                f"the contract's keys, names or addresses of {party.org_id} are not those of its admitted application",
                 party=party.org_id,
+                limit=", ".join(differing),
                 mend_zh="请发起方重新起草",
                 mend_en="let the proposer draft it again",
             )
@@ -210,6 +207,9 @@ def take_notice(ctx: NodeContext, envelope: str, *, by: str = "") -> None:
     notice = read_signed(envelope, ContractNotice, NOTICE_TYPE, load_public_ed25519(party.identity_key))
     raw = decode_envelope(envelope).to_bytes()
     with ctx.session() as session:
+        # One notice of a contract after the other: the state that is kept is that of all of them.
+        locked = select(ContractRow).where(ContractRow.digest == notice.contract).with_for_update()
+        row = session.exec(locked).one()
         if any(known.digest == notice.digest for known in _notices(session, notice.contract)):
             return
         session.add(
@@ -223,7 +223,6 @@ def take_notice(ctx: NodeContext, envelope: str, *, by: str = "") -> None:
             )
         )
         session.flush()
-        row = session.get_one(ContractRow, notice.contract)
         row.state = state_of(session, contract).value
         session.add(row)
         kind = "contract_notice_given" if notice.org_id == ctx.org_id else "contract_notice_received"
@@ -247,6 +246,8 @@ def sync(ctx: NodeContext) -> None:
         counts = {r.digest: r.state for r in session.exec(select(ContractRow))}
     for summary in ctx.client.get(COORDINATOR, "/api/contracts"):
         digest = str(summary["digest"])
+        if ctx.org_id in summary.get("waits_for", ()):
+            _hand_in_again(ctx, digest)
         known = counts.get(digest)
         if (
             digest in settled
@@ -258,6 +259,19 @@ def sync(ctx: NodeContext) -> None:
             take_bundle(ctx, digest, ctx.client.get(COORDINATOR, f"/api/contracts/{digest}"))
         except (DocumentInvalid, Refusal) as error:
             log.error("contract %s is not taken: %s", digest, error)  # and the others are
+
+
+def _hand_in_again(ctx: NodeContext, digest: str) -> None:
+    """Our signature, if we gave one: the coordinator was not reached when we did, and nobody signs twice."""
+    with ctx.session() as session:
+        signature = session.get(ContractSignatureRow, (digest, ctx.org_id))
+    if signature is None:
+        return
+    envelope = encode_envelope(decode_envelope(signature.envelope))
+    try:
+        ctx.client.post(COORDINATOR, f"/api/contracts/{digest}/signatures", {"envelope": envelope})
+    except WireError as error:
+        log.warning("contract %s: our signature is not taken: %s", digest, error)
 
 
 def take_bundle(ctx: NodeContext, digest: str, bundle: dict[str, Any]) -> None:

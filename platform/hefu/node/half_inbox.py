@@ -45,7 +45,11 @@ def _half_differs(sender: str) -> Refusal:
 
 
 def take_half(ctx: NodeContext, sender: str, body: bytes) -> dict[str, Any]:
-    """At the recipient: keep a sealed half as it came, with evidence. It is opened by a person, or at once where set so."""
+    """At the recipient: keep a sealed half as it came, with evidence. It is opened by a person, or at once where set so.
+
+    A later attempt takes the place of an earlier one (whose release broke off) until the result was opened; then it
+    changes nothing: the input is the same, and what was opened stays.
+    """
     size = int.from_bytes(body[:4], "big")
     try:
         head, sealed = HalfHead.model_validate_json(body[4 : 4 + size]), body[4 + size :]
@@ -80,6 +84,12 @@ def take_half(ctx: NodeContext, sender: str, body: bytes) -> dict[str, Any]:
             if row.halves[sender]["digest"] != digest:
                 raise _half_differs(sender)
             return {"complete": row.received_at is not None}
+        if (
+            row is not None
+            and row.opened_at is not None
+            and _is_of(row) == (contract.digest, head.business_date)
+        ):
+            return {"complete": True}  # people have seen it: no compute node takes it away again
         if row is not None and (
             attempt < row.attempt or (contract.digest, head.business_date) != _is_of(row)
         ):

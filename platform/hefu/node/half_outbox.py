@@ -25,7 +25,7 @@ from hefu.node.sessions import Attempts
 from hefu.store.base import now
 from hefu.store.node_tables import JobRow, JournalRow
 from hefu.store.signed import decode_envelope, read_signed
-from hefu.wire.errors import PeerUnreachable
+from hefu.wire.errors import AcknowledgementInvalid, PeerRefused, PeerUnreachable
 from hefu.wire.refusal import Refusal
 
 
@@ -140,6 +140,24 @@ def release(
             stage="release",
             mend_zh=f"请 {recipient} 启动节点，任务将自动重试",
             mend_en=f"let {recipient} start its node; the job tries again by itself",
+        ) from error
+    except PeerRefused as error:
+        raise Refusal(
+            error.status if error.status < 500 else 502,
+            error.code or "recipient_refused",
+            f"结果使用方 {recipient} 拒收：{error.body.get('message_zh', '')}",
+            f"the recipient {recipient} refuses the half: {error.message}",
+            party=recipient,
+            stage="release",
+        ) from error
+    except AcknowledgementInvalid as error:
+        raise Refusal(
+            502,
+            "answer_invalid",
+            f"结果使用方 {recipient} 的应答签名无效",
+            f"the answer of the recipient {recipient} is not validly signed",
+            party=recipient,
+            stage="release",
         ) from error
     return {"evidence": evidence_of(ctx, order.job, order.attempt)}
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hefu.components.reconcile import OwnerRows, ReconcileParameters, Side
+from hefu.components.reconcile import OwnerRows, ReconcileParameters, Side, rows_digest
 from hefu.domain.dataset import DataSet
+from hefu.engine.errors import EngineError
 from hefu.node.sources.canonical import PreparedRows, prepare_rows
 from hefu.node.sources.readers import Source
 
@@ -131,6 +132,23 @@ def save_rows(path: Path, rows: OwnerRows) -> None:
             transit=rows.transit,
         )
     path.chmod(0o600)
+
+
+class InputChanged(EngineError):
+    """The rows on the disk are not those that a use was counted for: they were prepared anew in the meantime."""
+
+    code = "input_changed"
+
+    def __init__(self) -> None:
+        super().__init__("输入已变更，与承诺不符 / the input is not the one that was committed to")
+
+
+def load_committed(path: Path, commitment: str, salt: bytes) -> OwnerRows:
+    """Rows kept by `save_rows`, if they are the committed ones. Raises InputChanged."""
+    rows = load_rows(path)
+    if rows_digest(rows, salt) != commitment:
+        raise InputChanged
+    return rows
 
 
 def load_rows(path: Path) -> OwnerRows:

@@ -43,7 +43,7 @@ from hefu.engine.session import PartySecret, PublicHello, derive_session
 from hefu.keys.public import load_public_ed25519, load_public_x25519
 from hefu.keys.sealing import SealHeader, open_sealed, seal
 from hefu.keys.tls import channel_client_context, channel_server_context, verify_peer
-from hefu.node.inputs import load_rows
+from hefu.node.inputs import load_committed
 from hefu.node.switchboard import preamble
 
 CONNECT_SECONDS = 30.0
@@ -256,7 +256,9 @@ class Program:
         if self.me not in self.owners:
             return None, None
         n0, n1, _ = self.nodes
-        rows = load_rows(Path(self.task["folder"]) / "input.npz")
+        own = self.task["input"]
+        path = Path(self.task["folder"]) / "input.npz"
+        rows = load_committed(path, own["commitment"], base64.b64decode(own["salt"]))
         keys: dict[int, bytes] = {}
         for encoded in self.task["key_envelopes"]:
             for receiver in self.task["receivers"]:

@@ -28,6 +28,7 @@ from hefu.domain.identity import (
     Role,
     Standing,
     StandingNotice,
+    may_issue,
 )
 from hefu.keys.certificates import load_certificate, self_signed, to_pem
 from hefu.keys.errors import KeysError
@@ -177,15 +178,7 @@ def verify_admission(ctx: NodeContext, entry: dict[str, Any], operator_key_b64: 
                 f"{application.org_id} was not reviewed",
                 party=application.org_id,
             )
-        reviews = []
-        for encoded in ctx.kit.applications.values():
-            auditor = read_application(encoded)
-            if Role.AUDITOR in auditor.roles:
-                reviews.append(
-                    read_signed(
-                        entry["review"], Review, REVIEW_TYPE, load_public_ed25519(auditor.keys.identity)
-                    )
-                )
+        reviews = _reviews_of_the_kits_auditors(ctx, entry["review"])
         if not any(r.approved and r.application == application.digest for r in reviews):
             raise Refusal(
                 422,
@@ -214,6 +207,19 @@ def verify_admission(ctx: NodeContext, entry: dict[str, Any], operator_key_b64: 
             party=application.org_id,
         )
     return application
+
+
+def _reviews_of_the_kits_auditors(ctx: NodeContext, encoded: str) -> list[Review]:
+    """The review, if one of the kit's auditors signed it. Raises DocumentInvalid when none did."""
+    failure = DocumentInvalid("Review", "signature", "the start-up kit names no auditor")
+    for application in map(read_application, ctx.kit.applications.values()):
+        if Role.AUDITOR in application.roles:
+            try:
+                key = load_public_ed25519(application.keys.identity)
+                return [read_signed(encoded, Review, REVIEW_TYPE, key)]
+            except DocumentInvalid as error:
+                failure = error
+    raise failure
 
 
 def review(ctx: NodeContext, digest: str, approved: bool, reasons: str, user: str) -> None:
@@ -303,23 +309,21 @@ def set_standing(ctx: NodeContext, org_id: str, standing: Standing, reason: str,
 
 
 def take_standing(ctx: NodeContext, envelope: str) -> None:
-    """Believe a standing notice of the operator or the auditor, or of the organisation itself unless it lifts one; newest number wins."""
+    """Believe a standing notice of the operator or the auditor, or of the organisation itself unless it betters its own; newest number wins."""
     document = read_unverified(envelope, StandingNotice, STANDING_TYPE)
     read_signed(envelope, StandingNotice, STANDING_TYPE, ctx.directory.identity_key(document.issued_by))
     auditors = {o for o in ctx.kit.applications if Role.AUDITOR in ctx.directory.application(o).roles}
-    entitled = {ctx.kit.operator} | auditors
-    if document.standing is not Standing.ACTIVE:
-        entitled |= {document.org_id}  # whoever is suspended does not lift it himself
-    if document.issued_by not in entitled:
-        raise Refusal(
-            403,
-            "not_entitled",
-            "无权变更该机构状态",
-            "not entitled to change this standing",
-            party=document.issued_by,
-        )
     with ctx.session() as session:
         row = session.exec(select(PeerRow).where(PeerRow.org_id == document.org_id).with_for_update()).first()
+        current = Standing.ACTIVE if row is None else Standing(row.standing)
+        if not may_issue(document, current, operator=ctx.kit.operator, auditors=auditors):
+            raise Refusal(
+                403,
+                "not_entitled",
+                "无权变更该机构状态",
+                "not entitled to change this standing",
+                party=document.issued_by,
+            )
         if row is None or document.sequence <= row.standing_seq:
             raise Refusal(
                 409, "stale_notice", "该通知已过期", "a newer notice is in force", party=document.org_id

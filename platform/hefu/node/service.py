@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from hefu.domain.errors import DocumentInvalid
@@ -32,7 +33,7 @@ from hefu.wire.client import SignedClient
 from hefu.wire.errors import WireError
 from hefu.wire.guard import Guard
 from hefu.wire.middleware import install_guard
-from hefu.wire.refusal import Refusal
+from hefu.wire.refusal import Refusal, invalid_request
 from hefu.wire.serving import tls_server
 
 log = logging.getLogger("hefu.node")
@@ -83,6 +84,7 @@ def create_app(ctx: NodeContext, attempts: Attempts) -> FastAPI:
         own_id=ctx.org_id,
         protect_prefixes=("/orders", "/peer"),
         max_body_bytes=MAX_PEER_BODY,
+        streamed_paths=r"/console/data-sets/[^/]+/files",
     )
     app.include_router(create_order_router(ctx, attempts))
     app.include_router(create_peer_router(ctx))
@@ -105,6 +107,10 @@ def create_app(ctx: NodeContext, attempts: Attempts) -> FastAPI:
             limit=clause,
         ).body
         return JSONResponse(body, status_code=422)
+
+    @app.exception_handler(RequestValidationError)
+    async def unfit(_request: Request, error: RequestValidationError) -> JSONResponse:
+        return JSONResponse(invalid_request(error.errors()).body, status_code=422)
 
     @app.exception_handler(UnknownPeer)
     async def unknown(_request: Request, error: UnknownPeer) -> JSONResponse:

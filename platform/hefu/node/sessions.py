@@ -32,7 +32,8 @@ from hefu.node.batches import check_batches, check_own_batch
 from hefu.node.context import NodeContext
 from hefu.node.order_evidence import evidence_of, where
 from hefu.node.switchboard import Switchboard
-from hefu.node.uses import consume
+from hefu.node.uses import committed, consume
+from hefu.node.worker import NO_SPACE
 from hefu.node.workers import WorkerFailed, WorkerProcess
 from hefu.store.base import now
 from hefu.store.node_tables import JobRow, SessionSeenRow
@@ -76,14 +77,7 @@ class Attempts:
         key = (order.job, order.attempt)
         with self._lock:
             if key in self._live and self._live[key].state != "prepared":
-                raise Refusal(
-                    409,
-                    "attempt_used",
-                    "该次尝试已开始",
-                    "this attempt has begun already",
-                    party=ctx.org_id,
-                    stage="compute",
-                )
+                raise _attempt_used(ctx.org_id)
         secret = PartySecret()
         public = secret.hello()
         hello = encode_envelope(
@@ -102,6 +96,8 @@ class Attempts:
         )
         answer: dict[str, Any] = {"hello": hello}
         with self._lock:
+            if key in self._live and self._live[key].state != "prepared":  # begun while we signed
+                raise _attempt_used(ctx.org_id)
             self._live[key] = Attempt(contract, order.business_date, secret, hello)
         if ctx.org_id in contract.recipients():
             answer["key_envelopes"] = self._issue_keys(order, contract)
@@ -147,19 +143,57 @@ class Attempts:
         batches: list[dict[str, Any]],
     ) -> dict[str, Any]:
         """Agree on the session, count the use, start the worker."""
-        ctx = self._ctx
+        attempt = self._begin(order, contract)
+        try:
+            task = self._join(order, contract, attempt, hellos, key_envelopes, batches)
+        except BaseException:
+            with self._lock:
+                if attempt.state == "computing":  # not aborted in the meantime
+                    attempt.state = "prepared"
+            raise
+        if task is None:
+            with self._lock:
+                if attempt.state == "computing":
+                    attempt.state = "computed"
+        else:
+            threading.Thread(
+                target=self._attend,
+                args=(order, attempt, task),
+                name=f"{order.job}/{order.attempt}",
+                daemon=True,
+            ).start()
+        return {"state": attempt.state, "evidence": evidence_of(self._ctx, order.job, order.attempt)}
+
+    def _begin(self, order: Order, contract: Contract) -> Attempt:
+        """Take a prepared attempt: one computation has it, however many orders come at once; an abort from now on is seen."""
         with self._lock:
             attempt = self._live.get((order.job, order.attempt))
-        agreed = None if attempt is None else (attempt.state, attempt.contract.digest, attempt.business_date)
-        if attempt is None or agreed != ("prepared", contract.digest, order.business_date):
-            raise Refusal(
-                409,
-                "not_prepared",
-                "该次尝试未准备或已开始",
-                "this attempt was not prepared, or has begun",
-                party=ctx.org_id,
-                stage="compute",
+            agreed = (
+                None if attempt is None else (attempt.state, attempt.contract.digest, attempt.business_date)
             )
+            if attempt is None or agreed != ("prepared", contract.digest, order.business_date):
+                raise Refusal(
+                    409,
+                    "not_prepared",
+                    "该次尝试未准备或已开始",
+                    "this attempt was not prepared, or has begun",
+                    party=self._ctx.org_id,
+                    stage="compute",
+                )
+            attempt.state = "computing"
+        return attempt
+
+    def _join(
+        self,
+        order: Order,
+        contract: Contract,
+        attempt: Attempt,
+        hellos: dict[str, str],
+        key_envelopes: list[str],
+        batches: list[dict[str, Any]],
+    ) -> dict[str, Any] | None:
+        """The session, the use and their evidence, in one transaction; answers the worker's task, None where there is none."""
+        ctx = self._ctx
         self._check_code(contract)
         public = self._verify_hellos(order, contract, hellos, attempt)
         session_id = session_id_of(order.job, order.attempt, bytes.fromhex(contract.digest), public).hex()
@@ -188,9 +222,11 @@ class Attempts:
                     state="computing",
                     updated_at=now(),
                 )
+            own: JobRow | None = None
             if ctx.org_id in contract.owners():
                 check_own_batch(ctx, session, order, batches)
                 consume(ctx, session, order, contract)
+                own = committed(session, order.job)
             row.state, row.updated_at = "computing", now()
             row.input = {**row.input, "batches": batches}
             session.add(row)
@@ -199,16 +235,11 @@ class Attempts:
             )
             session.commit()
         task = self._task(order, contract, attempt, public, key_envelopes, batches)
-        if task is None:
-            attempt.state = "computed"
-            return {"state": attempt.state, "evidence": evidence_of(ctx, order.job, order.attempt)}
-        folder = self.folder(order.job)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        attempt.state = "computing"
-        threading.Thread(
-            target=self._attend, args=(order, attempt, task), name=f"{order.job}/{order.attempt}", daemon=True
-        ).start()
-        return {"state": attempt.state, "evidence": evidence_of(ctx, order.job, order.attempt)}
+        if task is not None and own is not None:  # what a use was counted for, and nothing else, may leave
+            task["input"] = {name: own.input[name] for name in ("commitment", "salt")}
+        if task is not None:
+            self.folder(order.job).mkdir(mode=0o700, parents=True, exist_ok=True)
+        return task
 
     def _check_code(self, contract: Contract) -> None:
         for step in contract.computation.steps:
@@ -336,6 +367,11 @@ class Attempts:
         except WorkerFailed as error:
             self._fail(order, attempt, error.code, error.zh, error.en)
             return
+        except OSError as error:
+            log.exception("the worker of %s could not be started", order.job)
+            code = "disk_full" if error.errno in NO_SPACE else "work_failed"
+            self._fail(order, attempt, code, "计算进程无法启动", "the worker could not be started")
+            return
         finally:
             self._switchboard.unregister(order.job, order.attempt)
         try:
@@ -410,12 +446,13 @@ class Attempts:
     def abort(self, job: str, number: int) -> None:
         """Kill the worker of an attempt, and of every earlier one."""
         with self._lock:
-            found = [a for (j, n), a in self._live.items() if j == job and n <= number]
-        for attempt in found:
-            if attempt.worker is not None and attempt.state == "computing":
-                attempt.worker.kill()
-            elif attempt.state in ("prepared", "computing"):
-                attempt.state, attempt.code = "aborted", "aborted"
+            for (name, attempt_number), attempt in self._live.items():
+                if name != job or attempt_number > number:
+                    continue
+                if attempt.worker is not None and attempt.state == "computing":
+                    attempt.worker.kill()
+                elif attempt.state in ("prepared", "computing"):
+                    attempt.state, attempt.code = "aborted", "aborted"
 
     def forget(self, job: str) -> None:
         """Delete what the job left in memory and in its folder."""
@@ -432,6 +469,17 @@ class Attempts:
         for attempt in live:
             if attempt.worker is not None and attempt.state == "computing":
                 attempt.worker.kill()
+
+
+def _attempt_used(org_id: str) -> Refusal:
+    return Refusal(
+        409,
+        "attempt_used",
+        "该次尝试已开始",
+        "this attempt has begun already",
+        party=org_id,
+        stage="compute",
+    )
 
 
 def _raw(data: bytes) -> str:

@@ -37,6 +37,9 @@ _SLIDE_EVERY = timedelta(minutes=1)
 _HASHER = PasswordHasher()
 _NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$aGVmdS1ub2JvZHktc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"  # opened by no password we know
 _hashing = threading.BoundedSemaphore(2)  # 64 MiB each: strangers must not be able to fill the memory
+_signing_in = threading.BoundedSemaphore(
+    8
+)  # and no more threads and connections than these: others need them
 
 
 def create_user(session: Session, user: NewUser) -> UserRow:
@@ -82,8 +85,24 @@ def hash_password(password: str) -> str:
 def sign_in(session: Session, username: str, password: str) -> tuple[str, datetime, UserRow]:
     """Check a password and open a session; commits, whatever the outcome. Answers token, expiry, person.
 
-    raises  Refusal: login_refused (401) · account_locked (423)
+    raises  Refusal: login_refused (401) · account_locked (423) · too_many_logins (503) while many sign in at once
     """
+    if not _signing_in.acquire(blocking=False):
+        raise refuse(
+            503,
+            "too_many_logins",
+            "同时登录的人过多",
+            "too many people sign in at once",
+            "请稍后重试",
+            "try again in a moment",
+        )
+    try:
+        return _sign_in(session, username, password)
+    finally:
+        _signing_in.release()
+
+
+def _sign_in(session: Session, username: str, password: str) -> tuple[str, datetime, UserRow]:
     row = session.exec(select(UserRow).where(UserRow.username == username).with_for_update()).first()
     if row is None:
         _check(_NOBODY, password)

@@ -1,7 +1,8 @@
 """The guard at an organisation's door: who may send a request, and that it is this one, now, to us, once.
 
 In this order: signature fields there and readable · addressed to us · fresh · sender known under this key · signature ·
-body digest · sender's standing · nonce never seen. A nonce is remembered only under a valid signature, so that strangers
+sender's standing; then the body is read, and: still fresh · body digest · nonce never seen. So a stranger's body is never
+held in memory. A nonce is remembered only under a valid signature, so that strangers
 cannot fill the memory; it is remembered as long as the request could pass as fresh, and by the recipient's database, so
 that a restart forgets nothing.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -19,7 +20,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from hefu.wire.errors import Refused, SignatureRefused
-from hefu.wire.signing import SIGNED_HEADERS, Message, VerifiedRequest, read_request, verify_request
+from hefu.wire.signing import (
+    SIGNED_HEADERS,
+    Message,
+    VerifiedRequest,
+    read_request,
+    verify_body,
+    verify_head,
+)
 
 Standing = Literal["active", "suspended", "revoked"]
 MAX_AGE = dt.timedelta(seconds=120)
@@ -84,20 +92,30 @@ class Guard:
     max_age: dt.timedelta = MAX_AGE
     max_skew: dt.timedelta = MAX_SKEW
 
-    async def check(self, request: Request, body: bytes) -> VerifiedRequest:
-        """Check a request whose body was read whole.
+    async def check(
+        self, request: Request, read_body: Callable[[], Awaitable[bytes]]
+    ) -> tuple[VerifiedRequest, bytes]:
+        """Check a request, reading its body once the rest of it has passed; answers its sender and the body.
 
-        raises  Refused
+        raises  Refused, and whatever `read_body` raises
         """
         headers = signature_headers(request)
-        message = message_of(request, body)
-        return await run_in_threadpool(self.check_message, message, headers)
+        verified = await run_in_threadpool(self.check_head, message_of(request, b""), headers)
+        body = await read_body()
+        await run_in_threadpool(self.check_body, verified, headers, body)
+        return verified, body
 
     def check_message(self, message: Message, headers: Mapping[str, str]) -> VerifiedRequest:
         """As `check`, without HTTP. `headers`: the signature fields, names in lower case.
 
         raises  Refused
         """
+        verified = self.check_head(message, headers)
+        self.check_body(verified, headers, message.body)
+        return verified
+
+    def check_head(self, message: Message, headers: Mapping[str, str]) -> VerifiedRequest:
+        """All that can be told without the body. Raises Refused."""
         try:
             claimed = read_request(headers)
             if claimed.recipient != self.own_id:
@@ -106,12 +124,20 @@ class Guard:
             sender = self.directory.lookup(claimed.sender, claimed.key_id)
             if sender is None:
                 raise Refused("unknown_sender")
-            verified = verify_request(message, headers, recipient=self.own_id, public_key=sender.public_key)
+            verified = verify_head(message, headers, recipient=self.own_id, public_key=sender.public_key)
         except SignatureRefused as error:
             raise Refused(error.code) from error
         self.check_standing(sender)
-        self.check_new(verified)
         return verified
+
+    def check_body(self, verified: VerifiedRequest, headers: Mapping[str, str], body: bytes) -> None:
+        """The body is the signed one, and it did not come so slowly that the nonce may be forgotten. Raises Refused."""
+        self.check_fresh(verified.created)
+        try:
+            verify_body(body, headers)
+        except SignatureRefused as error:
+            raise Refused(error.code) from error
+        self.check_new(verified)
 
     def check_fresh(self, created: int) -> None:
         """raises Refused("stale") when a request is older than max_age or further ahead than max_skew."""

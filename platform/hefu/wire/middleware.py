@@ -1,14 +1,16 @@
 """The guard as ASGI middleware, and the signature under every answer.
 
-Under the protected prefixes a request's body is read whole (up to a limit), checked, and handed on; the application finds the
-VerifiedRequest in `request.state.sender`. The answer is read whole too, signed, and bound to its request. Everything outside
-the prefixes (the console's API, health) passes through untouched. Refusals are logged with their reason code; bodies, keys and
+Under the protected prefixes a request is checked, its body read whole (up to a limit, and only from a known sender), and handed
+on; the application finds the VerifiedRequest in `request.state.sender`. The answer is read whole too, signed, and bound to its
+request. Everything outside the prefixes (the console's API, health) passes through, its body limited as well: nobody is known
+there before the body was read. Only `streamed_paths` limit theirs by themselves. Refusals are logged with their reason code; bodies, keys and
 signatures are not.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hefu.wire.errors import Refused
@@ -26,6 +29,9 @@ from hefu.wire.signing import MAX_FIELD_CHARACTERS, SIGNED_HEADERS, VerifiedRequ
 log = logging.getLogger("hefu.wire")
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_OPEN_BODY_BYTES = (
+    2 * 1024 * 1024
+)  # a contract has 512 KiB at most, in JSON's longest spelling not twice that
 PROTECTED_PREFIXES = ("/orders", "/peer", "/api")
 _ANSWER_HEADERS = {name.encode() for name in SIGNED_HEADERS} | {b"content-length"}
 
@@ -43,12 +49,16 @@ def install_guard(
     protect_prefixes: tuple[str, ...] = PROTECTED_PREFIXES,
     max_body_bytes: int = MAX_BODY_BYTES,
     open_routes: Collection[tuple[str, str]] = (),
+    max_open_body_bytes: int = MAX_OPEN_BODY_BYTES,
+    streamed_paths: str | None = None,
 ) -> None:
     """Put the guard before an application.
 
     protect_prefixes  requests whose path starts with one of these are checked, their answers signed
     open_routes       (method, path) under a prefix that needs no known sender, e.g. a self-signed application:
                       its answer is signed, its body limited, `request.state.sender` is None
+    max_open_body_bytes  the largest body outside the prefixes
+    streamed_paths       a pattern of paths outside the prefixes that check the person first and limit their body themselves
     """
     app.add_middleware(
         GuardMiddleware,
@@ -58,6 +68,8 @@ def install_guard(
         protect_prefixes=protect_prefixes,
         max_body_bytes=max_body_bytes,
         open_routes=frozenset(open_routes),
+        max_open_body_bytes=max_open_body_bytes,
+        streamed_paths=None if streamed_paths is None else re.compile(streamed_paths),
     )
 
 
@@ -83,11 +95,15 @@ class GuardMiddleware:
     protect_prefixes: tuple[str, ...]
     max_body_bytes: int
     open_routes: frozenset[tuple[str, str]]
+    max_open_body_bytes: int
+    streamed_paths: re.Pattern[str] | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] == "lifespan" or not scope["path"].startswith(self.protect_prefixes):
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
+        elif not scope["path"].startswith(self.protect_prefixes):
+            await self._pass(scope, receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
         else:
@@ -96,8 +112,7 @@ class GuardMiddleware:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = _Answer(lambda whole: self._send(scope, whole, send))
         try:
-            body = await self._read_body(scope, receive)
-            await self._admit(scope, body)
+            body = await self._admit(scope, receive)
             await self.app(scope, _replay(body, receive), answer.take)
             if not answer.sent:
                 raise RuntimeError("the application did not complete its answer")
@@ -112,16 +127,35 @@ class GuardMiddleware:
             log.error("%s %s failed: %s\n%s", scope["method"], scope["path"], type(error).__name__, frames)
             await answer.fail(500, "internal_error", "内部错误", "internal error")
 
-    async def _admit(self, scope: Scope, body: bytes) -> None:
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        streamed = self.streamed_paths is not None and self.streamed_paths.fullmatch(scope["path"])
+        if scope["type"] != "http" or streamed:
+            await self.app(scope, receive, send)
+            return
+        try:
+            body = await self._read_body(scope, receive, self.max_open_body_bytes)
+        except _Disconnected:
+            return
+        except Refused as refusal:
+            self._log(scope, refusal)
+            said = {"code": refusal.code, "message_zh": refusal.message_zh, "message_en": refusal.message_en}
+            await JSONResponse(said, refusal.status)(scope, receive, send)
+            return
+        await self.app(scope, _replay(body, receive), send)
+
+    async def _admit(self, scope: Scope, receive: Receive) -> bytes:
         state = scope.setdefault("state", {})
         if (scope["method"], scope["path"]) in self.open_routes:
             state["sender"] = None
-        else:
-            state["sender"] = await self.guard.check(Request(scope), body)
+            return await self._read_body(scope, receive, self.max_body_bytes)
+        state["sender"], body = await self.guard.check(
+            Request(scope), lambda: self._read_body(scope, receive, self.max_body_bytes)
+        )
+        return body
 
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _read_body(self, scope: Scope, receive: Receive, limit: int) -> bytes:
         declared = Request(scope).headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > self.max_body_bytes:
+        if declared.isdigit() and int(declared) > limit:
             raise Refused("body_too_large")
         body = bytearray()
         while True:
@@ -129,7 +163,7 @@ class GuardMiddleware:
             if message["type"] == "http.disconnect":
                 raise _Disconnected
             body += message.get("body", b"")
-            if len(body) > self.max_body_bytes:
+            if len(body) > limit:
                 raise Refused("body_too_large")
             if not message.get("more_body", False):
                 return bytes(body)

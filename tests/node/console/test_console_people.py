@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Any
 
@@ -39,6 +41,30 @@ def test_wrong_password_and_unknown_name_get_the_same_answer(node: Any) -> None:
     assert wrong.json()["code"] == "login_refused"
     assert wrong.json()["mend_zh"]
     assert wrong.json()["mend_en"]
+
+
+def test_logins_do_not_take_all_threads_and_connections(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password takes a while to check: strangers who try many at once must not keep the node from its peers."""
+    going_on = threading.Semaphore(0)
+    waiting = threading.Event()
+
+    def slow(*_: Any) -> bool:
+        waiting.set()
+        return going_on.acquire(timeout=20) and False
+
+    monkeypatch.setattr(users, "_check", slow)
+    with ThreadPoolExecutor(12) as pool:
+        login = {"username": "nobody-at-all", "password": "x"}
+        tries = [pool.submit(node.http.post, "/console/login", json=login) for _ in range(12)]
+        waiting.wait(20)
+        done, _ = wait(tries, timeout=20, return_when=FIRST_COMPLETED)
+        first = next(iter(done)).result()
+        going_on.release(12)
+        codes = sorted(one.result().json()["code"] for one in tries)
+    assert (first.status_code, first.json()["code"]) == (503, "too_many_logins")
+    assert codes.count("too_many_logins") == 4
+    monkeypatch.undo()
+    assert node.sign_in("root")
 
 
 @pytest.mark.parametrize("name", ["alice", "stranger-in-lock-test"])

@@ -385,6 +385,26 @@ def test_a_case_is_prepared_by_one_and_closed_by_another(nodes: dict[str, Any]) 
     assert [e["body"].keys() for e in node.evidence() if e["kind"].startswith("case_")] == [{"case"}] * 4
 
 
+def test_whoever_prepared_a_part_does_not_close_it(nodes: dict[str, Any]) -> None:
+    """One explains, another adjusts: the first may not approve its own explanation."""
+    send(nodes)
+    node = nodes["institution"]
+    for name in ("first", "second"):
+        node.add_user(name, "preparer", "approver")
+    node.add_user("third", "approver")
+    first, second, third = (node.sign_in(name) for name in ("first", "second", "third"))
+    case = node.http.get("/console/cases", headers=first).json()[0]["case_id"]
+
+    def step(name: str, who: Any, **note: Any) -> Any:
+        return node.http.post(f"/console/cases/{case}/{name}", json={"text": "说明", **note}, headers=who)
+
+    step("explain", first)
+    assert step("adjust", second, amount_cents=5).json()["prepared_by"] == "second"
+    assert step("close", first).json()["code"] == "same_person"
+    assert step("close", second).json()["code"] == "same_person"
+    assert step("close", third).json()["state"] == "closed"
+
+
 def test_the_two_person_rule_is_a_setting(nodes: dict[str, Any]) -> None:
     send(nodes)
     node = nodes["institution"]

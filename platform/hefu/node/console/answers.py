@@ -18,6 +18,7 @@ from hefu.node.console_models import ApiError
 from hefu.node.directory import UnknownPeer
 from hefu.node.refusals import Refusal, refuse
 from hefu.wire.errors import AcknowledgementInvalid, PeerRefused, PeerUnreachable
+from hefu.wire.refusal import invalid_request
 
 log = logging.getLogger("hefu.console")
 
@@ -55,7 +56,7 @@ def as_refusal(error: Exception) -> Refusal:
     if isinstance(error, Refusal):
         return error
     if isinstance(error, RequestValidationError | ValidationError):
-        return _invalid(error.errors())
+        return invalid_request(error.errors())
     if isinstance(error, DocumentInvalid):
         at = error.clause or error.document
         return refuse(
@@ -139,22 +140,4 @@ def _said_by_peer(error: PeerRefused) -> Refusal:
         party=text.get("party") or error.org_id,
         stage=text.get("stage"),
         limit=text.get("limit"),
-    )
-
-
-def _invalid(errors: Any) -> Refusal:
-    first = errors[0] if errors else {}
-    where = (
-        ".".join(str(part) for part in first.get("loc", ()) if part not in ("body", "query", "path"))
-        or "body"
-    )
-    said = str(first.get("msg", "")).removeprefix("Value error, ")
-    return refuse(
-        422,
-        "invalid_request",
-        f"字段 {where} 不正确：{said}",
-        f"field {where}: {said}",
-        "请修改该字段后重试",
-        "mend that field and try again",
-        limit=where,
     )
