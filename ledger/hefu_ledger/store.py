@@ -18,7 +18,7 @@ from psycopg.rows import tuple_row
 from hefu_ledger.dsse import Envelope
 from hefu_ledger.encoding import is_digest
 from hefu_ledger.entry import Entry
-from hefu_ledger.errors import LedgerError, StoreUnavailable
+from hefu_ledger.errors import LedgerError, StoreUnavailable, VerificationFailed
 from hefu_ledger.evidence import Evidence, parse_evidence
 from hefu_ledger.merkle import Tree
 from hefu_ledger.note import Checkpoint
@@ -228,12 +228,23 @@ def database_errors() -> Iterator[None]:
 
 @contextmanager
 def snapshot(conn: Connection) -> Iterator[None]:
-    """One read-only view of the whole database for as long as it lasts; `conn` must be outside a transaction."""
+    """One read-only view of the whole database for as long as it lasts; `conn` must be outside a transaction.
+
+    What no column of the schema can hold (a NULL, another type, an endless number) leaves as VerificationFailed.
+    """
     if conn.info.transaction_status != TransactionStatus.IDLE:
         raise StoreUnavailable("the connection is inside a transaction")
     with database_errors(), conn.transaction():
         conn.execute("set transaction isolation level repeatable read, read only")
-        yield
+        try:
+            yield
+        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise VerificationFailed(
+                "the tables are the schema's",
+                seq=None,
+                expected="columns of its types, without NULL",
+                found=f"{type(error).__name__}: {error}",
+            ) from error
 
 
 def _filters(**wanted: str | None) -> tuple[sql.Composable, list[str]]:
