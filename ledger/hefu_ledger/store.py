@@ -121,14 +121,18 @@ def read_entries(
     kind: str | None = None,
     since: str | None = None,
     until: str | None = None,
+    before: int | None = None,
     order: Literal["asc", "desc"] = "desc",
 ) -> list[StoredEntry]:
     """Entries that match every given filter, newest first unless `order` is "asc".
 
     start         how many matching entries to pass over
+    before        only entries with a smaller `seq`: how pages walk backwards
     since, until  bounds of the evidence's `at`, RFC 3339 UTC with microseconds; until is exclusive
     """
-    where, values = _filters(contract=contract, job=job, actor=actor, kind=kind, since=since, until=until)
+    where, values = _filters(
+        contract=contract, job=job, actor=actor, kind=kind, since=since, until=until, before=before
+    )
     direction = {"asc": sql.SQL("asc"), "desc": sql.SQL("desc")}.get(order)
     if direction is None or start < 0 or limit < 0:
         raise LedgerError("order is asc or desc, start and limit are not negative")
@@ -247,13 +251,15 @@ def snapshot(conn: Connection) -> Iterator[None]:
             ) from error
 
 
-def _filters(**wanted: str | None) -> tuple[sql.Composable, list[str]]:
+def _filters(**wanted: str | int | None) -> tuple[sql.Composable, list[str | int]]:
     conditions: list[sql.Composable] = []
-    values: list[str] = []
+    values: list[str | int] = []
     for name, value in wanted.items():
         if value is None:
             continue
-        column, operator = {"since": ("at", ">="), "until": ("at", "<")}.get(name, (name, "="))
+        column, operator = {"since": ("at", ">="), "until": ("at", "<"), "before": ("seq", "<")}.get(
+            name, (name, "=")
+        )
         conditions.append(sql.SQL("{} {} %s").format(sql.Identifier(column), sql.SQL(operator)))
         values.append(value)
     if not conditions:

@@ -78,10 +78,12 @@ def test_browsing(ledger):
 
         def seqs(**options):
             count = {
-                name: value for name, value in options.items() if name not in ("start", "limit", "order")
+                name: value
+                for name, value in options.items()
+                if name not in ("start", "limit", "order", "before")
             }
             found = [one.seq for one in store.read_entries(reader, **options)]
-            if "limit" not in options and "start" not in options:
+            if not {"limit", "start", "before"} & options.keys():
                 assert store.entry_count(reader, **count) == len(found)
             return found
 
@@ -89,6 +91,8 @@ def test_browsing(ledger):
         assert seqs(order="asc") == [0, 1, 2]
         assert seqs(order="asc", start=1, limit=1) == [1]
         assert seqs(kind="input_shared") == [2, 0]
+        assert seqs(before=2, limit=1) == [1]
+        assert seqs(kind="input_shared", before=2) == [0]
         assert seqs(actor="bank", job="j2") == [1]
         assert seqs(contract="contract-1") == [1, 0]
         assert seqs(since="2026-01-02T00:00:00.000000Z", until="2026-01-03T00:00:00.000000Z") == [1]

@@ -15,7 +15,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hefu_ledger import store
 from hefu_ledger.encoding import format_time
-from hefu_ledger.errors import LedgerError
+from hefu_ledger.errors import LedgerError, SequencerBusy
 from hefu_ledger.evidence import parse_evidence
 from hefu_ledger.sequencer import Sequencer
 from hefu_ledger.verify import export
@@ -52,16 +52,26 @@ def start_sequencer(ctx: CoordinatorContext, dsn: str, log_key: Ed25519PrivateKe
         require_durable=True,
     )
 
+    said = ""
+
+    def tell(error: LedgerError) -> None:
+        nonlocal said
+        if str(error) != said:
+            log.warning("the ledger's writer tries again: %s", error)
+        said = str(error)
+
     def work() -> None:
         while not ctx.stop.is_set():
             try:
-                sequencer.run_forever(ctx.stop, ctx.wake_sequencer)
+                sequencer.run_forever(ctx.stop, ctx.wake_sequencer, on_error=tell)
+            except (
+                SequencerBusy
+            ) as error:  # a predecessor's session that the server has not noticed to be dead
+                tell(error)
+                ctx.stop.wait(1.0)
             except LedgerError:
                 log.exception("the ledger's writer stopped: nothing more is appended until this is resolved")
                 return
-            except psycopg.Error:
-                log.warning("the ledger's writer lost its database; trying again")
-                ctx.stop.wait(0.5)
 
     thread = threading.Thread(target=work, name="sequencer", daemon=True)
     thread.start()

@@ -5,29 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from hefu_ledger import store
+from hefu_ledger.canonical import MAX_INTEGER
 from hefu_ledger.dsse import verify_envelope
 from hefu_ledger.errors import LedgerError
 from hefu_ledger.store import StoredEntry
 
 from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.ledger import connection_of
-from hefu.wire.refusal import not_found
+from hefu.wire.refusal import Refusal, not_found
 
 _FILTERS = ("contract", "job", "actor", "kind", "since", "until")
 
 
 def entries(ctx: CoordinatorContext, wanted: dict[str, str]) -> list[dict[str, Any]]:
     """Entries by filter (contract, job, actor, kind, since, until, before, limit), newest first."""
-    limit = min(max(int(wanted.get("limit", "100")), 1), 500)
+    limit = min(max(_number(wanted, "limit", 100), 1), 500)
+    before = _number(wanted, "before", MAX_INTEGER)
     filters: Any = {k: wanted[k] for k in _FILTERS if wanted.get(k)}
     with ctx.session() as session:
-        connection = connection_of(session)
-        if wanted.get("before"):
-            # Older than an entry: pages walk backwards by number.
-            found = store.read_entries(connection, limit=10_000, **filters)
-            found = [e for e in found if e.seq < int(wanted["before"])][:limit]
-        else:
-            found = store.read_entries(connection, limit=limit, **filters)
+        found = store.read_entries(connection_of(session), limit=limit, before=before, **filters)
     return [_short(e) for e in found]
 
 
@@ -65,6 +61,13 @@ def entry(ctx: CoordinatorContext, seq: int) -> dict[str, Any]:
         "checkpoint": receipt.note.decode("utf-8", "replace") if receipt else "",
         "raw": found.entry.to_bytes().decode("utf-8", "replace"),
     }
+
+
+def _number(wanted: dict[str, str], name: str, absent: int) -> int:
+    text = wanted.get(name) or str(absent)
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise Refusal(422, "number_invalid", f"{name} 不是数字", f"{name} is not a number", limit=name)
+    return int(text)
 
 
 def _short(stored: StoredEntry) -> dict[str, Any]:
