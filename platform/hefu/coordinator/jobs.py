@@ -231,37 +231,36 @@ def stage_passed(session: Session, job: JobRow, stage: Stage) -> bool:
 
 
 def finish(ctx: CoordinatorContext, job_id: str, lease: int) -> JobState:
-    """Close the job, or let it wait, according to its verdicts."""
+    """Close the job, or let it wait, according to its verdicts. Asked again (the answer was lost) it changes nothing more."""
     with ctx.session() as session:
         job = hold(session, job_id, lease)
-        if job.state in FINAL_STATES:
-            return JobState(job.state)
-        contract = contracts.load(session, job.contract_digest)[1]
-        job.lease_until = None
-        state = _outcome(session, job, contract)
-        job.state = state.value
-        if state in FINAL_STATES:
-            close(ctx, session, job, state)
-        session.add(job)
-        session.commit()
-    if state is JobState.SUCCEEDED:
+        state = JobState(job.state)
+        if state not in FINAL_STATES:
+            contract = contracts.load(session, job.contract_digest)[1]
+            job.lease_until = None
+            state = _outcome(session, job, contract)
+            job.state = state.value
+            if state in FINAL_STATES:
+                close(ctx, session, job, state)
+            session.add(job)
+            session.commit()
+    if state in (JobState.SUCCEEDED, JobState.DATA_MISSING):
         _redo_if_corrected(ctx, job)
     return state
 
 
 def _redo_if_corrected(ctx: CoordinatorContext, job: JobRow) -> None:
-    """A file that arrived after the owners had committed to their input starts the next revision at once (补报/更正)."""
+    """A file that arrived after the owners had committed to their input, or had last looked in vain, starts the next revision at once (补报/更正)."""
     with ctx.session() as session:
         contract = contracts.load(session, job.contract_digest)[1]
-        checked = session.exec(
-            select(StageRow.finished_at)
-            .where(
-                StageRow.job_id == job.job_id,
-                StageRow.stage == Stage.CHECK_DATA_SOURCES.value,
-                StageRow.state == "passed",
-            )
-            .order_by(col(StageRow.attempt).desc())
-        ).first()
+        check = session.exec(
+            select(StageRow)
+            .where(StageRow.job_id == job.job_id, StageRow.stage == Stage.CHECK_DATA_SOURCES.value)
+            .order_by(col(StageRow.state) == "passed", col(StageRow.attempt))
+        ).all()[-1:]
+        if not check:
+            return
+        checked = check[0].finished_at if check[0].state == "passed" else check[0].started_at
         if checked is None:
             return
         later = session.exec(
@@ -293,6 +292,8 @@ def _outcome(session: Session, job: JobRow, contract: Contract) -> JobState:
     ).first()
     if stopped is None:
         job.retry_at = now() + timedelta(seconds=2)
+        return JobState.WAITING
+    if stopped.attempt < job.attempt:  # counted already; nothing of this attempt has stopped yet
         return JobState.WAITING
     verdict = Verdict.model_validate(stopped.verdict)
     blocking = [f for f in verdict.findings if f.severity is Severity.BLOCK]
