@@ -193,15 +193,27 @@ def inclusion_receipt(conn: Connection, envelope_id: str) -> Receipt | None:
 
     Reads every leaf hash.
     """
-    stored, checkpoint = find_entry(conn, envelope_id), latest_checkpoint(conn)
-    if stored is None or checkpoint is None or stored.seq >= checkpoint.size:
-        return None
+    return inclusion_receipts(conn, [envelope_id])[0]
+
+
+def inclusion_receipts(conn: Connection, envelope_ids: Sequence[str]) -> list[Receipt | None]:
+    """`inclusion_receipt` of several envelopes at the cost of one."""
+    found, checkpoint = [find_entry(conn, one) for one in envelope_ids], latest_checkpoint(conn)
+    size = 0 if checkpoint is None else checkpoint.size
+    covered = [one for one in found if one is not None and one.seq < size]
+    if checkpoint is None or not covered:
+        return [None] * len(found)
     with database_errors(), conn.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(
             "select leaf_hash from only ledger.entry where seq < %s order by seq", [checkpoint.size]
         )
         tree = Tree(bytes(row[0]) for row in cursor)
-    return build_receipt(stored.entry, tree.inclusion(stored.seq), checkpoint)
+    return [
+        build_receipt(one.entry, tree.inclusion(one.seq), checkpoint)
+        if one is not None and one.seq < size
+        else None
+        for one in found
+    ]
 
 
 def waiting_count(conn: Connection) -> int:

@@ -1,5 +1,6 @@
 """Jobs: one open job a day, leases, waiting and cut-off, retries, corrections, schedules, uses, transcripts."""
 
+import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
@@ -421,6 +422,15 @@ class TestUses:
                 session.commit()
             said.append("ok" if refused is None else refused.rule)
         assert said == ["ok", "ok", "uses_exhausted"]
+
+    def test_a_use_of_forty_owners(self, ready: Any, days: Any) -> None:
+        contract = ready.active(limits={"max_uses": 1})
+        job = create(ready, days(1))
+        owners = {f"institution-{n}": {"commitment": secrets.token_hex(32), "rows": 1} for n in range(40)}
+        ready.set_job(job.job_id, inputs=owners)
+        with ready.ctx.session() as session:
+            assert uses.consume_use(ready.ctx, session, session.get_one(JobRow, job.job_id), contract) is None
+            session.commit()
 
     def test_use_and_evidence_are_one_transaction(self, ready: Any, days: Any) -> None:
         contract = ready.active(limits={"max_uses": 1})

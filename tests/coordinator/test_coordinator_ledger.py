@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hefu.coordinator import ledger, ledger_views
+from hefu.store.signed import encode_envelope
 from hefu_ledger.errors import RollbackDetected, SequencerBusy, StoreUnavailable
+from hefu_ledger.evidence import Evidence
 
 pytestmark = pytest.mark.server
 
@@ -57,3 +59,17 @@ def test_a_log_that_does_not_verify_does_not_grow(office: Any, monkeypatch: Any,
 @pytest.mark.parametrize("asked", [{"before": "x"}, {"limit": "1e3"}, {"before": "9" * 30}, {"limit": "-1"}])
 def test_numbers_that_are_none_are_refused(office: Any, code: Any, asked: dict[str, str]) -> None:
     assert code(ledger_views.entries, office.ctx, asked) == "number_invalid"
+
+
+def test_an_envelope_that_no_entry_can_hold_is_refused(office: Any, code: Any) -> None:
+    """The database would refuse it, and the node would hand it in for ever."""
+    bank = office.world.keys["bank"].identity
+    evidence = Evidence(
+        kind="input_shared",
+        actor="bank",
+        at="2026-01-31T09:30:00.000000Z",
+        body={"n": "x" * 60_000},
+        signer_seq=1,
+    )
+    encoded = encode_envelope(evidence.sign(bank))
+    assert code(ledger.take_envelopes, office.ctx, [encoded], "bank") == "evidence_invalid"

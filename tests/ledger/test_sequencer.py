@@ -15,7 +15,7 @@ from hefu_ledger.errors import (
     StoreUnavailable,
     VerificationFailed,
 )
-from hefu_ledger.merkle import EMPTY_ROOT
+from hefu_ledger.merkle import EMPTY_ROOT, Tree
 from hefu_ledger.verify import export, verify_database, verify_export
 
 pytestmark = pytest.mark.server
@@ -103,6 +103,20 @@ def test_browsing(ledger):
         with pytest.raises(LedgerError):
             store.find_entry(reader, "no digest")
         assert store.inclusion_receipt(reader, "00" * 32) is None
+
+
+def test_many_receipts_read_the_log_once(ledger, monkeypatch):
+    bank, trees = ledger.party("bank"), []
+    said = [bank.say() for _ in range(5)]
+    ledger.stage(*said[:4])
+    ledger.sequencer().run_once()
+    monkeypatch.setattr(store, "Tree", lambda leaves: trees.append(Tree(leaves)) or trees[-1])
+    with ledger.connect("reader") as reader:
+        receipts = store.inclusion_receipts(reader, [one.id for one in said])
+    assert [one is not None for one in receipts] == [True] * 4 + [False]
+    for envelope, receipt in zip(said[:4], receipts[:4], strict=True):
+        receipt.verify(envelope, ledger.vkey)
+    assert len(trees) == 1
 
 
 def test_state_and_evidence_commit_together(ledger):

@@ -15,6 +15,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hefu_ledger import store
 from hefu_ledger.encoding import format_time
+from hefu_ledger.entry import MAX_ENVELOPE_BYTES
 from hefu_ledger.errors import LedgerError, SequencerBusy
 from hefu_ledger.evidence import parse_evidence
 from hefu_ledger.sequencer import Sequencer
@@ -97,6 +98,8 @@ def take_envelopes(ctx: CoordinatorContext, envelopes: list[str], sender: str) -
         for encoded in envelopes:
             try:
                 envelope = decode_envelope(encoded)
+                if len(envelope.to_bytes()) > MAX_ENVELOPE_BYTES:
+                    raise DocumentInvalid("envelope", "", f"more than {MAX_ENVELOPE_BYTES} bytes")
                 evidence = parse_evidence(envelope)
             except (LedgerError, DocumentInvalid) as error:
                 raise Refusal(
@@ -115,7 +118,7 @@ def take_envelopes(ctx: CoordinatorContext, envelopes: list[str], sender: str) -
         session.commit()
         ctx.wake_sequencer.set()
         connection = connection_of(session)
-        found = [store.inclusion_receipt(connection, i) for i in ids]
+        found = store.inclusion_receipts(connection, ids)
     return [None if r is None else r.to_bytes().decode() for r in found]
 
 
