@@ -310,6 +310,25 @@ class TestEnds:
                     return
             time.sleep(0.05)
 
+    @pytest.mark.parametrize("stage", [Stage.RELEASE, Stage.RETAIN_AND_DELETE])
+    def test_what_is_computed_waits_beyond_the_days_cut_off(
+        self, ready: Any, days: Any, stage: Stage
+    ) -> None:
+        """Data that came at the last minute, a review of two days: a recipient that is away for a minute loses nothing."""
+        ready.active()
+        job = create(ready, days(1))
+        ready.set_job(job.job_id, cutoff_at=now() - timedelta(days=2))
+        passed(ready, job, *STAGES[: STAGES.index(stage)])
+        self.finished(ready, now())
+        stopped(ready, job, stage, "waiting", "recipient_unreachable")
+        assert self.end(ready, job) is JobState.WAITING
+        self.finished(ready, now() - timedelta(days=8))
+        assert self.end(ready, job) is JobState.FAILED
+
+    def finished(self, office: Any, at: datetime) -> None:
+        with office.ctx.engine.begin() as connection:
+            connection.execute(text("update stage set finished_at = :at where state = 'passed'"), {"at": at})
+
     def test_a_refusal_is_not_retried(self, ready: Any, days: Any) -> None:
         ready.active()
         early, late = create(ready, days(2)), create(ready, days(1))
