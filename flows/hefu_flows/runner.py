@@ -107,16 +107,17 @@ async def _take_up(prefect: PrefectClient, runs: Runs, schedule: UUID) -> None:
 
 
 async def _every(seconds: float, deed: Callable[[], Awaitable[None]]) -> None:
-    """Do it again and again. A server that cannot be reached, or refuses, is tried again at the next turn; said once."""
+    """Do it again and again. Whatever goes wrong is said once and tried again at the next turn: a loop that ends would leave a runner that only looks alive."""
     trouble: str | None = None
     while True:
         try:
             await deed()
             trouble = None
-        except (FlowsError, PrefectException, httpx.HTTPError) as error:
-            level = logging.DEBUG if str(error) == trouble else logging.WARNING
-            trouble = str(error)
-            get_logger("hefu").log(level, "%s", error)
+        except Exception as error:
+            level = logging.DEBUG if repr(error) == trouble else logging.WARNING
+            trouble = repr(error)
+            foreseen = isinstance(error, (FlowsError, PrefectException, httpx.HTTPError))
+            get_logger("hefu").log(level, "%s", error if foreseen else trouble, exc_info=not foreseen)
         await asyncio.sleep(seconds)
 
 

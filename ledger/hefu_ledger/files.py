@@ -40,3 +40,11 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise StoreUnavailable(f"{path}: {error.strerror or error}") from error
+
+
+def file_exists(path: Path) -> bool:
+    """Whether there is something at `path`; raises StoreUnavailable where that cannot be told."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: {error.strerror or error}") from error

@@ -28,7 +28,7 @@ from hefu_ledger.errors import (
     StoreUnavailable,
     VerificationFailed,
 )
-from hefu_ledger.files import read_file, write_atomically
+from hefu_ledger.files import file_exists, read_file, write_atomically
 from hefu_ledger.keys import KeyDirectory
 from hefu_ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from hefu_ledger.note import Checkpoint, sign_checkpoint, verify_checkpoint, vkey
@@ -216,7 +216,7 @@ class Sequencer:
         )
 
     def _read_outside(self) -> Checkpoint | None:
-        if not self._path.exists():
+        if not file_exists(self._path):
             return None
         return verify_checkpoint(read_file(self._path), self._vkey)
 

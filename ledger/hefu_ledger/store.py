@@ -18,7 +18,7 @@ from psycopg.rows import tuple_row
 from hefu_ledger.dsse import Envelope
 from hefu_ledger.encoding import is_digest
 from hefu_ledger.entry import Entry
-from hefu_ledger.errors import LedgerError, StoreUnavailable
+from hefu_ledger.errors import LedgerError, StoreUnavailable, VerificationFailed
 from hefu_ledger.evidence import Evidence, parse_evidence
 from hefu_ledger.merkle import Tree
 from hefu_ledger.note import Checkpoint
@@ -127,8 +127,8 @@ def read_entries(
     """Entries that match every given filter, newest first unless `order` is "asc".
 
     start         how many matching entries to pass over
+    before        only entries with a smaller `seq`: how pages walk backwards
     since, until  bounds of the evidence's `at`, RFC 3339 UTC with microseconds; until is exclusive
-    before        only entries with a smaller number
     """
     where, values = _filters(
         contract=contract, job=job, actor=actor, kind=kind, since=since, until=until, before=before
@@ -193,15 +193,27 @@ def inclusion_receipt(conn: Connection, envelope_id: str) -> Receipt | None:
 
     Reads every leaf hash.
     """
-    stored, checkpoint = find_entry(conn, envelope_id), latest_checkpoint(conn)
-    if stored is None or checkpoint is None or stored.seq >= checkpoint.size:
-        return None
+    return inclusion_receipts(conn, [envelope_id])[0]
+
+
+def inclusion_receipts(conn: Connection, envelope_ids: Sequence[str]) -> list[Receipt | None]:
+    """`inclusion_receipt` of several envelopes at the cost of one."""
+    found, checkpoint = [find_entry(conn, one) for one in envelope_ids], latest_checkpoint(conn)
+    size = 0 if checkpoint is None else checkpoint.size
+    covered = [one for one in found if one is not None and one.seq < size]
+    if checkpoint is None or not covered:
+        return [None] * len(found)
     with database_errors(), conn.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(
             "select leaf_hash from only ledger.entry where seq < %s order by seq", [checkpoint.size]
         )
         tree = Tree(bytes(row[0]) for row in cursor)
-    return build_receipt(stored.entry, tree.inclusion(stored.seq), checkpoint)
+    return [
+        build_receipt(one.entry, tree.inclusion(one.seq), checkpoint)
+        if one is not None and one.seq < size
+        else None
+        for one in found
+    ]
 
 
 def waiting_count(conn: Connection) -> int:
@@ -232,12 +244,23 @@ def database_errors() -> Iterator[None]:
 
 @contextmanager
 def snapshot(conn: Connection) -> Iterator[None]:
-    """One read-only view of the whole database for as long as it lasts; `conn` must be outside a transaction."""
+    """One read-only view of the whole database for as long as it lasts; `conn` must be outside a transaction.
+
+    What no column of the schema can hold (a NULL, another type, an endless number) leaves as VerificationFailed.
+    """
     if conn.info.transaction_status != TransactionStatus.IDLE:
         raise StoreUnavailable("the connection is inside a transaction")
     with database_errors(), conn.transaction():
         conn.execute("set transaction isolation level repeatable read, read only")
-        yield
+        try:
+            yield
+        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise VerificationFailed(
+                "the tables are the schema's",
+                seq=None,
+                expected="columns of its types, without NULL",
+                found=f"{type(error).__name__}: {error}",
+            ) from error
 
 
 def _filters(**wanted: str | int | None) -> tuple[sql.Composable, list[str | int]]:

@@ -14,7 +14,7 @@ from hefu_ledger.checker import ROOT, LogChecker
 from hefu_ledger.entry import Entry
 from hefu_ledger.errors import LedgerError, RollbackDetected, VerificationFailed
 from hefu_ledger.evidence import Evidence, parse_evidence
-from hefu_ledger.files import read_file
+from hefu_ledger.files import file_exists, read_file
 from hefu_ledger.keys import KeyDirectory, KeyList
 from hefu_ledger.merkle import leaf_hash
 from hefu_ledger.note import Checkpoint, verify_checkpoint
@@ -130,8 +130,8 @@ def verify_export(
     raises  LedgerError: VerificationFailed names the first bad entry
     """
     own_vkey, own_keys = log_vkey is None, keys is None
-    vkey = log_vkey or _own_vkey(directory)
-    directory_of_keys = keys or KeyList.from_bytes(read_file(directory / KEYS_FILE))
+    vkey = _own_vkey(directory) if log_vkey is None else log_vkey
+    directory_of_keys = KeyList.from_bytes(read_file(directory / KEYS_FILE)) if keys is None else keys
     checkpoint = verify_checkpoint(read_file(directory / CHECKPOINT_FILE), vkey)
     checker = LogChecker(directory_of_keys, {checkpoint.size: checkpoint})
     builder = TileBuilder(lambda path, data: _compare_tile(directory, path, data))
@@ -150,7 +150,7 @@ def exported_bodies(directory: Path, size: int) -> Iterator[bytes]:
     seq = 0
     for index, width in widths(size):
         path = tile_path(ENTRIES, index, width)
-        if not (directory / path).exists():
+        if not file_exists(directory / path):
             raise RollbackDetected(
                 "what was signed is never lost", seq=seq, expected=f"the file {path}", found="none"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from datetime import datetime
 from importlib.metadata import entry_points
@@ -176,6 +177,12 @@ def node_serve(
 ) -> None:
     """Run a node."""
     from hefu.keys.container import read_passphrase
+    from hefu.local.kernel_cache import VARIABLE, give_kernels
+
+    if (
+        VARIABLE not in os.environ
+    ):  # else every job's worker would compile anew where the installation is read-only
+        os.environ.update(give_kernels(folder / "kernels"))
     from hefu.node.service import serve
 
     _logging()

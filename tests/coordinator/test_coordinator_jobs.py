@@ -1,11 +1,15 @@
 """Jobs: one open job a day, leases, waiting and cut-off, retries, corrections, schedules, uses, transcripts."""
 
+import secrets
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 from hefu.coordinator import contracts, deliveries, jobs, schedules, stage_compute, uses
+from hefu.coordinator.outcomes import Outcome
+from hefu.coordinator.stage_runner import StageRunner
 from hefu.domain.businessdays import SHANGHAI
 from hefu.domain.job import STAGES, JobState, Stage
 from hefu.domain.verdict import Finding, Severity, judge
@@ -13,6 +17,7 @@ from hefu.store.base import now
 from hefu.store.coordinator_tables import DataSetRow, JobRow, JournalRow, StageRow, UseRow
 from hefu.store.signed import encode_envelope
 from hefu_ledger.evidence import Evidence
+from sqlalchemy import text
 from sqlmodel import col, select
 
 pytestmark = pytest.mark.server
@@ -271,6 +276,59 @@ class TestEnds:
             outcome = self.end(ready, job)
         assert (outcome, ready.job(job.job_id).attempt) == (JobState.FAILED, 3)
 
+    def test_an_end_told_twice_counts_once(self, ready: Any, days: Any) -> None:
+        """The answer may be lost when the coordinator restarts; the flow asks again under the same lease."""
+        ready.active()
+        job = create(ready, days(1))
+        stopped(ready, job, Stage.COMPUTE, "failed", "worker_died")
+        assert [self.end(ready, job), self.end(ready, job)] == [JobState.WAITING, JobState.WAITING]
+        assert ready.job(job.job_id).attempt == 2
+
+    def test_a_stage_that_ends_while_the_job_is_cancelled(self, ready: Any, days: Any) -> None:
+        """Both lock the job first and the journal second: neither waits for the other in a circle."""
+        ready.active()
+        job = create(ready, days(1))
+        stopped(ready, job, Stage.CHECK_DATA_SOURCES, "running", "none")
+        outcome = Outcome(inputs={"bank": {"commitment": "0" * 64, "rows": 1, "batches": []}})
+        keep = StageRunner(ready.ctx)._keep
+        with ready.ctx.session() as session, ThreadPoolExecutor(1) as pool:
+            jobs.hold(session, job.job_id, 0)
+            kept = pool.submit(keep, job.job_id, Stage.CHECK_DATA_SOURCES, 1, outcome)
+            self.until_somebody_waits(ready)
+            ready.ctx.record(session, "job_finished", {}, job=job.job_id)
+            session.commit()
+            kept.result(20)
+        assert ready.job(job.job_id).inputs["bank"]["rows"] == 1
+
+    def until_somebody_waits(self, office: Any) -> None:
+        query = text(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
+        for _ in range(200):
+            with office.ctx.engine.connect() as connection:
+                if connection.execute(query).scalar():
+                    return
+            time.sleep(0.05)
+
+    @pytest.mark.parametrize("stage", [Stage.RELEASE, Stage.RETAIN_AND_DELETE])
+    def test_what_is_computed_waits_beyond_the_days_cut_off(
+        self, ready: Any, days: Any, stage: Stage
+    ) -> None:
+        """Data that came at the last minute, a review of two days: a recipient that is away for a minute loses nothing."""
+        ready.active()
+        job = create(ready, days(1))
+        ready.set_job(job.job_id, cutoff_at=now() - timedelta(days=2))
+        passed(ready, job, *STAGES[: STAGES.index(stage)])
+        self.finished(ready, now())
+        stopped(ready, job, stage, "waiting", "recipient_unreachable")
+        assert self.end(ready, job) is JobState.WAITING
+        self.finished(ready, now() - timedelta(days=8))
+        assert self.end(ready, job) is JobState.FAILED
+
+    def finished(self, office: Any, at: datetime) -> None:
+        with office.ctx.engine.begin() as connection:
+            connection.execute(text("update stage set finished_at = :at where state = 'passed'"), {"at": at})
+
     def test_a_refusal_is_not_retried(self, ready: Any, days: Any) -> None:
         ready.active()
         early, late = create(ready, days(2)), create(ready, days(1))
@@ -332,6 +390,17 @@ class TestDeliveries:
         (caught_up,) = self.deliver(ready, days(2), "c")
         assert (ready.job(caught_up).revision, ready.job(caught_up).supersedes) == (2, None)
 
+    def test_a_file_that_came_between_the_last_look_and_the_cut_off(self, ready: Any, days: Any) -> None:
+        ready.active()
+        job = create(ready, days(1))
+        ready.set_job(job.job_id, state="running", cutoff_at=now() - timedelta(seconds=1))
+        stopped(ready, job, Stage.CHECK_DATA_SOURCES, "waiting", "data_missing")
+        assert self.deliver(ready, days(1), "d") == []  # the job is open
+        assert jobs.finish(ready.ctx, job.job_id, 0) is JobState.DATA_MISSING
+        with ready.ctx.session() as session:
+            states = session.exec(select(JobRow.state).order_by(col(JobRow.revision))).all()
+        assert states == ["data_missing", "requested"]
+
     def test_only_the_owner_delivers(self, ready: Any, code: Any, days: Any) -> None:
         ready.active()
         assert code(self.deliver, ready, days(1), "a", "institution") == "not_owner"
@@ -372,6 +441,15 @@ class TestUses:
                 session.commit()
             said.append("ok" if refused is None else refused.rule)
         assert said == ["ok", "ok", "uses_exhausted"]
+
+    def test_a_use_of_forty_owners(self, ready: Any, days: Any) -> None:
+        contract = ready.active(limits={"max_uses": 1})
+        job = create(ready, days(1))
+        owners = {f"institution-{n}": {"commitment": secrets.token_hex(32), "rows": 1} for n in range(40)}
+        ready.set_job(job.job_id, inputs=owners)
+        with ready.ctx.session() as session:
+            assert uses.consume_use(ready.ctx, session, session.get_one(JobRow, job.job_id), contract) is None
+            session.commit()
 
     def test_use_and_evidence_are_one_transaction(self, ready: Any, days: Any) -> None:
         contract = ready.active(limits={"max_uses": 1})

@@ -9,9 +9,10 @@ from hefu.domain.errors import DocumentInvalid
 from hefu.domain.identity import APPLICATION_TYPE
 from hefu.keys.certificates import load_certificate, self_signed, to_pem
 from hefu.keys.keystore import NodeKeys
-from hefu.keys.public import key_id, spki_digest
+from hefu.keys.public import key_id, public_b64, spki_digest
 from hefu.store.signed import encode_envelope
 from hefu_ledger.evidence import Evidence
+from sqlalchemy import text
 
 pytestmark = pytest.mark.server
 
@@ -163,22 +164,6 @@ def test_a_certificate_that_is_none(office: Any) -> None:
             registry.submit(office.ctx, envelope, pem)
 
 
-def test_what_a_refused_applicant_signed_still_has_its_key(office: Any) -> None:
-    """Its application stands in the ledger: without the key nobody could verify the ledger any more."""
-    office.apply("auditor", "bank")
-    w = office.world
-    registry.review(office.ctx, w.applications["bank"].digest, w.review("bank", approved=False), "auditor")
-    entry = office.ctx.directory.ledger_keys().resolve(key_id(w.keys["bank"].identity))
-    assert entry is not None
-    assert (entry.actor, entry.valid) == ("bank", False)
-    assert "bank" not in office.ctx.directory.all()
-    again = NodeKeys.generate()
-    apply_as(office, "bank", again)
-    entry = office.ctx.directory.ledger_keys().resolve(key_id(again.identity))
-    assert entry is not None
-    assert entry.valid
-
-
 def test_an_applicant_leaves_no_evidence_but_its_application(
     office: Any, code: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,3 +196,50 @@ def test_an_applicant_leaves_no_evidence_but_its_application(
     assert said("auditor", "application_reviewed") == "ok"
     office.admit("bank")
     assert said("bank", "contract_signed") == "ok"
+
+
+def test_nobody_applies_as_the_coordinator(office: Any, code: Any) -> None:
+    """Evidence of a key registered under that name would pass for the coordinator's own."""
+    keys = NodeKeys.generate()
+    fake = office.kit.make_application("coordinator", keys, 8, (9000, 9001))
+    pem = to_pem(self_signed(keys.tls, "coordinator", sans=("127.0.0.1",)))
+    envelope = office.world.sign(fake, APPLICATION_TYPE, keys)
+    assert code(registry.submit, office.ctx, envelope, pem) == "org_id_reserved"
+    assert registry.registry(office.ctx) == []
+
+
+def test_the_ledger_takes_the_keys_of_the_admitted_only(office: Any) -> None:
+    """What an applicant signs never enters the log: once refused, its key is gone and the log would not verify again."""
+
+    def known(org: str) -> Any:
+        key = office.world.keys[org].identity.public_key()
+        return office.ctx.directory.ledger_keys().resolve(key_id(key))
+
+    office.apply("auditor", "operator", "bank", "exchange")
+    assert known("bank") is None
+    registry.review(
+        office.ctx,
+        office.world.applications["exchange"].digest,
+        office.world.review("exchange", approved=False),
+        "auditor",
+    )
+    assert known("exchange") is None
+    office.admit("bank")
+    assert known("bank").valid
+    revoked = office.world.standing("bank", "revoked")
+    registry.change_standing(office.ctx, "bank", revoked, "operator")
+    assert known("bank") is not None
+    assert not known("bank").valid
+
+
+def test_a_key_is_read_from_the_signed_application(office: Any) -> None:
+    """Whoever writes to the database's column does not thereby sign for the organisation."""
+    office.everybody()
+    other = public_b64(office.world.stranger.identity)
+    with office.ctx.engine.begin() as connection:
+        connection.execute(
+            text("update application set identity_key = :k where org_id = 'bank'"), {"k": other}
+        )
+    office.ctx.directory.load()
+    stranger = key_id(office.world.stranger.identity.public_key())
+    assert office.ctx.directory.ledger_keys().resolve(stranger) is None

@@ -37,10 +37,10 @@ class System:
     runners: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start_runner(self) -> subprocess.Popen[bytes]:
+        environment = dict(self.environment)
+        del environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"]  # not the runner's to know
         with (self.folder / f"runner-{len(self.runners)}.log").open("wb") as log:
-            runner = subprocess.Popen(
-                runner_command(), env=self.environment, stdout=log, stderr=subprocess.STDOUT
-            )
+            runner = subprocess.Popen(runner_command(), env=environment, stdout=log, stderr=subprocess.STDOUT)
         self.runners.append(runner)
         return runner
 

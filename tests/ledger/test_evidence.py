@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hefu_ledger import canonical, dsse
 from hefu_ledger.dsse import Envelope
+from hefu_ledger.encoding import is_time
 from hefu_ledger.entry import MAX_ENTRY_BYTES, MAX_ENVELOPE_BYTES, Entry
 from hefu_ledger.errors import EntryInvalid, EvidenceInvalid, LedgerError
 from hefu_ledger.evidence import EVIDENCE_TYPE, Evidence, parse_evidence
@@ -27,6 +28,17 @@ def test_read_back_as_written(evidence):
     envelope = evidence.sign(KEY)
     dsse.verify_envelope(envelope, KEY.public_key(), payload_type=EVIDENCE_TYPE)
     assert parse_evidence(Envelope.from_bytes(envelope.to_bytes())) == evidence
+
+
+def test_midnight_has_one_spelling_whatever_python_reads(monkeypatch):
+    """Python 3.14 takes 24:00 for the next day, 3.11 refuses it: a log that holds it must not verify for one only."""
+
+    class Newer:
+        fromisoformat = staticmethod(lambda text: None)
+
+    monkeypatch.setattr("hefu_ledger.encoding.datetime", Newer)
+    assert is_time("2026-01-31T00:00:00.000000Z")
+    assert not is_time("2026-01-31T24:00:00.000000Z")
 
 
 def test_the_form_of_the_first_entry_is_the_form_for_ever():

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hefu_ledger.entry import Entry
-from hefu_ledger.errors import CheckpointInvalid, LedgerError, RollbackDetected, VerificationFailed
+from hefu_ledger.errors import (
+    CheckpointInvalid,
+    LedgerError,
+    RollbackDetected,
+    StoreUnavailable,
+    VerificationFailed,
+)
 from hefu_ledger.keys import KeyEntry, KeyList
 from hefu_ledger.merkle import EMPTY_ROOT, Frontier, Tree, leaf_hash
 from hefu_ledger.note import vkey
@@ -274,6 +280,21 @@ def test_keys_are_read_back(keys, parties):
         found = again.resolve(one.say().signatures[0].key_id)
         assert found is not None
         assert found.actor == one.actor
+
+
+def test_an_empty_key_is_no_key(exported, good):
+    """A caller whose own source of the key came up empty must not be given the copy's."""
+    with pytest.raises(LedgerError):
+        verify_export(exported.directory, log_vkey="")
+
+
+def test_a_folder_that_cannot_be_looked_into(exported, good, monkeypatch):
+    def closed(self, **options):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "exists", closed)
+    with pytest.raises(StoreUnavailable, match="Permission denied"):
+        verify_export(exported.directory, log_vkey=exported.vkey)
 
 
 def test_an_empty_folder(tmp_path):

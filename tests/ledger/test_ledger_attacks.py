@@ -1,5 +1,6 @@
 """Attacks on a ledger in a real PostgreSQL: prevented by rights, or detected by verification."""
 
+import contextlib
 import hashlib
 
 import psycopg
@@ -8,7 +9,7 @@ from hefu_ledger.checker import GENESIS, chain_hash
 from hefu_ledger.entry import Entry
 from hefu_ledger.errors import LedgerError, RollbackDetected, VerificationFailed
 from hefu_ledger.merkle import leaf_hash, root_of
-from hefu_ledger.verify import verify_database
+from hefu_ledger.verify import export, verify_database
 
 pytestmark = pytest.mark.server
 
@@ -469,3 +470,23 @@ def test_the_schemas_own_words_for_the_hashes(filled):
         ):
             assert leaf == hashlib.sha256(b"\x00" + body).digest()
             assert chain == hashlib.sha256(b"\x02" + previous + leaf).digest()
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "alter table ledger.entry alter leaf_hash drop not null; update ledger.entry set leaf_hash = null where seq = 3",
+        "alter table ledger.entry alter body drop not null; update ledger.entry set body = null where seq = 3",
+        "update ledger.entry set payload = payload || ('{\"n\":' || repeat('9', 5000) || '}')::jsonb where seq = 3",
+        "alter table ledger.head alter root drop not null; update ledger.head set root = null",
+        "alter table ledger.checkpoint alter note drop not null; update ledger.checkpoint set note = null",
+    ],
+)
+def test_rows_that_the_schema_cannot_hold_are_our_error(filled, deed, tmp_path):
+    with filled.lawless() as connection:
+        connection.execute(deed)
+    fails(filled)
+    with filled.superuser() as connection, contextlib.suppress(LedgerError):
+        export(connection, tmp_path / "copy", log_vkey=filled.vkey, keys=filled.keys)
+    with contextlib.suppress(LedgerError):
+        filled.sequencer().run_once()

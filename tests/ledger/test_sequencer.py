@@ -15,7 +15,7 @@ from hefu_ledger.errors import (
     StoreUnavailable,
     VerificationFailed,
 )
-from hefu_ledger.merkle import EMPTY_ROOT
+from hefu_ledger.merkle import EMPTY_ROOT, Tree
 from hefu_ledger.verify import export, verify_database, verify_export
 
 pytestmark = pytest.mark.server
@@ -78,10 +78,12 @@ def test_browsing(ledger):
 
         def seqs(**options):
             count = {
-                name: value for name, value in options.items() if name not in ("start", "limit", "order")
+                name: value
+                for name, value in options.items()
+                if name not in ("start", "limit", "order", "before")
             }
             found = [one.seq for one in store.read_entries(reader, **options)]
-            if "limit" not in options and "start" not in options:
+            if not {"limit", "start", "before"} & options.keys():
                 assert store.entry_count(reader, **count) == len(found)
             return found
 
@@ -89,6 +91,8 @@ def test_browsing(ledger):
         assert seqs(order="asc") == [0, 1, 2]
         assert seqs(order="asc", start=1, limit=1) == [1]
         assert seqs(kind="input_shared") == [2, 0]
+        assert seqs(before=2, limit=1) == [1]
+        assert seqs(kind="input_shared", before=2) == [0]
         assert seqs(actor="bank", job="j2") == [1]
         assert seqs(contract="contract-1") == [1, 0]
         assert seqs(since="2026-01-02T00:00:00.000000Z", until="2026-01-03T00:00:00.000000Z") == [1]
@@ -101,6 +105,20 @@ def test_browsing(ledger):
         with pytest.raises(LedgerError):
             store.find_entry(reader, "no digest")
         assert store.inclusion_receipt(reader, "00" * 32) is None
+
+
+def test_many_receipts_read_the_log_once(ledger, monkeypatch):
+    bank, trees = ledger.party("bank"), []
+    said = [bank.say() for _ in range(5)]
+    ledger.stage(*said[:4])
+    ledger.sequencer().run_once()
+    monkeypatch.setattr(store, "Tree", lambda leaves: trees.append(Tree(leaves)) or trees[-1])
+    with ledger.connect("reader") as reader:
+        receipts = store.inclusion_receipts(reader, [one.id for one in said])
+    assert [one is not None for one in receipts] == [True] * 4 + [False]
+    for envelope, receipt in zip(said[:4], receipts[:4], strict=True):
+        receipt.verify(envelope, ledger.vkey)
+    assert len(trees) == 1
 
 
 def test_state_and_evidence_commit_together(ledger):

@@ -5,9 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from hefu.cli import app
 from hefu.local.confine import confined_command
 from hefu.local.errors import LocalError
-from hefu.local.kernel_cache import give_kernels, warm_kernels
+from hefu.local.kernel_cache import VARIABLE, give_kernels, warm_kernels
+from typer.testing import CliRunner
 
 LOADED = (
     "from hefu.engine.warmup import warm; warm(); import gc\n"
@@ -56,3 +58,20 @@ def test_a_failing_compiler_is_heard(tmp_path, monkeypatch):
     with pytest.raises(LocalError, match="no LLVM"):
         warm_kernels(tmp_path / "kernels")
     assert not (tmp_path / "kernels" / "sources").exists()
+
+
+def test_a_node_started_by_hand_uses_them_too(tmp_path, monkeypatch):
+    """In a container nobody sets the variable, and the installation is read-only."""
+    warm, seen = tmp_path / "warm", []
+    warm.mkdir()
+    (warm / "sources").write_text("state")
+    (warm / "kernel.nbi").write_text("compiled")
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setattr("hefu.local.kernel_cache.warm_directory", lambda: warm)
+    monkeypatch.setattr("hefu.node.service.serve", lambda *_: seen.append(os.environ.get(VARIABLE)))
+    (tmp_path / "passphrase").write_text("a passphrase")
+    arguments = ["node", "serve", "--dir", str(tmp_path), "--passphrase-file", str(tmp_path / "passphrase")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert seen == [str(tmp_path / "kernels")]
+    assert (tmp_path / "kernels" / "kernel.nbi").exists()

@@ -67,6 +67,20 @@ def test_every_process_has_its_service(compose):
     assert set(compose["services"]) == {"postgres", "prefect", "runner", "coordinator", "console"} | NODES
 
 
+@pytest.mark.parametrize("name", ["prefect", "runner"])
+def test_prefect_is_set_as_everywhere_else(compose, name):
+    """What keeps findings out of Prefect's database (hefu_flows.settings) holds in containers too."""
+    from hefu_flows.settings import prefect_environment
+
+    of_the_place = {"PREFECT_HOME", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"}
+    of_the_place |= {"PREFECT_SERVER_API_AUTH_STRING", "PREFECT_SERVER_DATABASE_CONNECTION_URL"}
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    given = compose["services"][name]["environment"]
+    for key, value in prefect_environment(Path("/"), "", 1, "").items():
+        if key not in of_the_place:
+            assert given.get(key) == value or f"{key}={value}" in image, key
+
+
 def test_every_service_is_watched_and_without_privileges(compose):
     for name, service in compose["services"].items():
         assert service["healthcheck"]["test"][0] == "CMD", name

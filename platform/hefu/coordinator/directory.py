@@ -47,15 +47,15 @@ class Directory:
         keys = KeyList([self._own])
         with Session(self._engine) as session:
             for row in session.exec(select(ApplicationRow).order_by(ApplicationRow.created_at)):  # type: ignore[arg-type]  # a column, at class level
-                key = load_public_ed25519(row.identity_key)
-                if row.state == "refused":  # its key stays known: what it signed before stands in the ledger
-                    keys.add(KeyEntry(actor=row.org_id, public_key=key, valid=False))
+                if row.state == "refused":
                     continue
                 application = read_application(row.envelope)
+                key = load_public_ed25519(application.keys.identity)  # what was signed, not the column
                 by_org[row.org_id] = Registered(
                     application, row.digest, row.state, row.standing, row.certificate, key
                 )
-                keys.add(KeyEntry(actor=row.org_id, public_key=key, valid=row.standing != "revoked"))
+                if row.state == "admitted":  # a refused applicant's entries could never be verified again
+                    keys.add(KeyEntry(actor=row.org_id, public_key=key, valid=row.standing != "revoked"))
         with self._lock:
             self._by_org, self._keys = by_org, keys
 
@@ -73,7 +73,7 @@ class Directory:
             return dict(self._by_org)
 
     def ledger_keys(self) -> KeyList:
-        """Whose signature the ledger accepts: the coordinator's and those of the registry (refused and revoked ones sign nothing new)."""
+        """Whose signature the ledger accepts: the coordinator's and those of the admitted, revoked ones included."""
         with self._lock:
             return self._keys
 

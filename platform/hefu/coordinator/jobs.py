@@ -22,7 +22,7 @@ from hefu.domain.contract import Contract
 from hefu.domain.job import FINAL_STATES, MAX_ATTEMPTS, OPEN_STATES, STAGES, JobState, Stage
 from hefu.domain.verdict import Severity, Verdict
 from hefu.store.base import now
-from hefu.store.coordinator_tables import ContractRow, DeliveryRow, JobRow, StageRow
+from hefu.store.coordinator_tables import ContractRow, DecisionRow, DeliveryRow, JobRow, StageRow
 from hefu.wire.refusal import Refusal, not_found
 
 _COVERED = {JobState.SUCCEEDED, JobState.SUPERSEDED, JobState.DATA_MISSING, *OPEN_STATES}
@@ -60,7 +60,6 @@ def create(ctx: CoordinatorContext, contract_id: str, day: date, *, by: str, rea
                 JobRow.state == JobState.SUCCEEDED.value,
             )
         ).first()
-        cutoff = contract.schedule.cutoff_minutes if contract.schedule else 60
         job = JobRow(
             job_id="J" + day.strftime("%Y%m%d") + "".join(secrets.choice(_ALPHABET) for _ in range(8)),
             contract_id=contract_id,
@@ -72,7 +71,7 @@ def create(ctx: CoordinatorContext, contract_id: str, day: date, *, by: str, rea
             reason=reason,
             requested_by=by,
             created_at=now(),
-            cutoff_at=now() + timedelta(minutes=cutoff),
+            cutoff_at=now() + _patience(contract),
         )
         session.add(job)
         try:
@@ -231,37 +230,36 @@ def stage_passed(session: Session, job: JobRow, stage: Stage) -> bool:
 
 
 def finish(ctx: CoordinatorContext, job_id: str, lease: int) -> JobState:
-    """Close the job, or let it wait, according to its verdicts."""
+    """Close the job, or let it wait, according to its verdicts. Asked again (the answer was lost) it changes nothing more."""
     with ctx.session() as session:
         job = hold(session, job_id, lease)
-        if job.state in FINAL_STATES:
-            return JobState(job.state)
-        contract = contracts.load(session, job.contract_digest)[1]
-        job.lease_until = None
-        state = _outcome(session, job, contract)
-        job.state = state.value
-        if state in FINAL_STATES:
-            close(ctx, session, job, state)
-        session.add(job)
-        session.commit()
-    if state is JobState.SUCCEEDED:
+        state = JobState(job.state)
+        if state not in FINAL_STATES:
+            contract = contracts.load(session, job.contract_digest)[1]
+            job.lease_until = None
+            state = _outcome(session, job, contract)
+            job.state = state.value
+            if state in FINAL_STATES:
+                close(ctx, session, job, state)
+            session.add(job)
+            session.commit()
+    if state in (JobState.SUCCEEDED, JobState.DATA_MISSING):
         _redo_if_corrected(ctx, job)
     return state
 
 
 def _redo_if_corrected(ctx: CoordinatorContext, job: JobRow) -> None:
-    """A file that arrived after the owners had committed to their input starts the next revision at once (补报/更正)."""
+    """A file that arrived after the owners had committed to their input, or had last looked in vain, starts the next revision at once (补报/更正)."""
     with ctx.session() as session:
         contract = contracts.load(session, job.contract_digest)[1]
-        checked = session.exec(
-            select(StageRow.finished_at)
-            .where(
-                StageRow.job_id == job.job_id,
-                StageRow.stage == Stage.CHECK_DATA_SOURCES.value,
-                StageRow.state == "passed",
-            )
-            .order_by(col(StageRow.attempt).desc())
-        ).first()
+        check = session.exec(
+            select(StageRow)
+            .where(StageRow.job_id == job.job_id, StageRow.stage == Stage.CHECK_DATA_SOURCES.value)
+            .order_by(col(StageRow.state) == "passed", col(StageRow.attempt))
+        ).all()[-1:]
+        if not check:
+            return
+        checked = check[0].finished_at if check[0].state == "passed" else check[0].started_at
         if checked is None:
             return
         later = session.exec(
@@ -294,6 +292,8 @@ def _outcome(session: Session, job: JobRow, contract: Contract) -> JobState:
     if stopped is None:
         job.retry_at = now() + timedelta(seconds=2)
         return JobState.WAITING
+    if stopped.attempt < job.attempt:  # counted already; nothing of this attempt has stopped yet
+        return JobState.WAITING
     verdict = Verdict.model_validate(stopped.verdict)
     blocking = [f for f in verdict.findings if f.severity is Severity.BLOCK]
     job.failure = "; ".join(
@@ -306,7 +306,8 @@ def _outcome(session: Session, job: JobRow, contract: Contract) -> JobState:
         if any(f.rule == "awaiting_review" for f in verdict.findings):
             job.retry_at = None
             return JobState.AWAITING_REVIEW
-        if job.cutoff_at is not None and now() >= job.cutoff_at:
+        deadline = _deadline(session, job, contract, Stage(stopped.stage))
+        if deadline is not None and now() >= deadline:
             missing = stopped.stage == Stage.CHECK_DATA_SOURCES
             return JobState.DATA_MISSING if missing else JobState.FAILED
         job.retry_at = now() + timedelta(seconds=retry_seconds)
@@ -321,6 +322,26 @@ def _outcome(session: Session, job: JobRow, contract: Contract) -> JobState:
         return JobState.WAITING
     late = stopped.stage in (Stage.COMPUTE, Stage.CHECK_OUTPUT, Stage.RELEASE, Stage.RETAIN_AND_DELETE)
     return JobState.FAILED if late else JobState.REFUSED
+
+
+def _patience(contract: Contract) -> timedelta:
+    """How long a job waits before it is given up."""
+    return timedelta(minutes=contract.schedule.cutoff_minutes if contract.schedule else 60)
+
+
+def _deadline(session: Session, job: JobRow, contract: Contract, stage: Stage) -> datetime | None:
+    """Until when a stage may wait: up to the computation until the day's cut-off, afterwards as long again from the last step.
+
+    What is computed, or released already, is not lost because data came late or people took their time.
+    """
+    if stage not in (Stage.CHECK_OUTPUT, Stage.RELEASE, Stage.RETAIN_AND_DELETE):
+        return job.cutoff_at
+    stages = session.exec(
+        select(StageRow.finished_at).where(StageRow.job_id == job.job_id, StageRow.state == "passed")
+    )
+    decisions = session.exec(select(DecisionRow.at).where(DecisionRow.job_id == job.job_id))
+    steps = [at for at in (*stages, *decisions) if at is not None]
+    return max(steps) + _patience(contract) if steps else job.cutoff_at
 
 
 def close(ctx: CoordinatorContext, session: Session, job: JobRow, state: JobState) -> None:

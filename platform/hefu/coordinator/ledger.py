@@ -15,7 +15,8 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hefu_ledger import store
 from hefu_ledger.encoding import format_time
-from hefu_ledger.errors import LedgerError
+from hefu_ledger.entry import MAX_ENVELOPE_BYTES
+from hefu_ledger.errors import LedgerError, SequencerBusy
 from hefu_ledger.evidence import parse_evidence
 from hefu_ledger.sequencer import Sequencer
 from hefu_ledger.verify import export
@@ -52,16 +53,26 @@ def start_sequencer(ctx: CoordinatorContext, dsn: str, log_key: Ed25519PrivateKe
         require_durable=True,
     )
 
+    said = ""
+
+    def tell(error: LedgerError) -> None:
+        nonlocal said
+        if str(error) != said:
+            log.warning("the ledger's writer tries again: %s", error)
+        said = str(error)
+
     def work() -> None:
         while not ctx.stop.is_set():
             try:
-                sequencer.run_forever(ctx.stop, ctx.wake_sequencer)
+                sequencer.run_forever(ctx.stop, ctx.wake_sequencer, on_error=tell)
+            except (
+                SequencerBusy
+            ) as error:  # a predecessor's session that the server has not noticed to be dead
+                tell(error)
+                ctx.stop.wait(1.0)
             except LedgerError:
                 log.exception("the ledger's writer stopped: nothing more is appended until this is resolved")
                 return
-            except psycopg.Error:
-                log.warning("the ledger's writer lost its database; trying again")
-                ctx.stop.wait(0.5)
 
     thread = threading.Thread(target=work, name="sequencer", daemon=True)
     thread.start()
@@ -91,6 +102,8 @@ def take_envelopes(ctx: CoordinatorContext, envelopes: list[str], sender: str) -
         for encoded in envelopes:
             try:
                 envelope = decode_envelope(encoded)
+                if len(envelope.to_bytes()) > MAX_ENVELOPE_BYTES:
+                    raise DocumentInvalid("envelope", "", f"more than {MAX_ENVELOPE_BYTES} bytes")
                 evidence = parse_evidence(envelope)
             except (LedgerError, DocumentInvalid) as error:
                 raise Refusal(
@@ -117,7 +130,7 @@ def take_envelopes(ctx: CoordinatorContext, envelopes: list[str], sender: str) -
         session.commit()
         ctx.wake_sequencer.set()
         connection = connection_of(session)
-        found = [store.inclusion_receipt(connection, i) for i in ids]
+        found = store.inclusion_receipts(connection, ids)
     return [None if r is None else r.to_bytes().decode() for r in found]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlmodel import col, or_, select
 
-from hefu.coordinator.context import CoordinatorContext
+from hefu.coordinator.context import ACTOR, CoordinatorContext
 from hefu.domain.errors import DocumentInvalid
 from hefu.domain.identity import (
     ADMISSION_TYPE,
@@ -53,6 +53,16 @@ def submit(ctx: CoordinatorContext, envelope: str, certificate: str) -> dict[str
             "TLS公钥与申请不符",
             "the TLS key is not the one applied for",
             party=application.org_id,
+        )
+    if application.org_id == ACTOR:
+        raise Refusal(
+            422,
+            "org_id_reserved",
+            f"机构编号 {ACTOR} 为平台保留",
+            f"the id {ACTOR} is the coordinator's own",
+            party=application.org_id,
+            mend_zh="另选机构编号",
+            mend_en="choose another id",
         )
     pinned = _in_kit(ctx, application.org_id)
     if pinned is not None and pinned.digest != application.digest:

@@ -175,7 +175,8 @@ class StageRunner:
             )
         verdict = outcome.verdict(stage)
         with ctx.session() as session:
-            job = session.get_one(JobRow, job_id)
+            # The job before the journal, as everywhere: the other way round a cancellation and this wait for each other.
+            job = session.get_one(JobRow, job_id, with_for_update=True)
             row = session.get_one(StageRow, (job_id, stage.value, attempt))
             for envelope in envelopes:
                 stage_envelope(session, envelope)

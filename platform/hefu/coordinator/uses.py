@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 from sqlmodel import Session, col, select
@@ -22,7 +23,10 @@ def consume_use(ctx: CoordinatorContext, session: Session, job: JobRow, contract
         ContractRow.contract_id == contract.contract_id
     )  # they share the count
     session.exec(versions.order_by(col(ContractRow.version)).with_for_update()).all()
-    commitment = ":".join(f"{o}={f['commitment']}" for o, f in sorted(job.inputs.items()))
+    inputs = ":".join(f"{o}={f['commitment']}" for o, f in sorted(job.inputs.items()))
+    commitment = hashlib.sha256(
+        inputs.encode()
+    ).hexdigest()  # of many owners' it would not fit into the key's index
     if session.get(UseRow, (contract.contract_id, job.job_id, commitment)) is not None:
         return None
     used = contracts.uses(session, contract.contract_id)

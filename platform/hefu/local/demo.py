@@ -19,6 +19,7 @@ import psycopg
 from hefu_ledger.errors import LedgerError
 from hefu_ledger.verify import verify_database
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hefu.coordinator.settings import load_kit
@@ -73,7 +74,7 @@ def run_demo(
         if institution is not None and bank is not None:
             read_own_files({"institution": institution, "bank": bank}, business_date(datetime.now(UTC)))
         with LocalSystem(directory, say=console.print) as system:
-            console.print(f"合符 Hefu — 状态目录 state folder: {system.directory}")
+            console.print(f"合符 Hefu — 状态目录 state folder: {system.directory}", markup=False)
             system.initialise()
             add_sample_accounts(system)
             system.start(console=not once)
@@ -104,8 +105,8 @@ def run_demo(
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        console.print(f"[red]演示失败 / the demo failed:[/red] {error}", markup=True)
-        console.print(f"日志 logs: {directory / 'logs'}")
+        console.print(f"[red]演示失败 / the demo failed:[/red] {escape(str(error))}")
+        console.print(f"日志 logs: {directory / 'logs'}", markup=False)
         return 1
     print(json.dumps(line), flush=True)
     return 0 if verified else 1
@@ -267,7 +268,7 @@ def _verify_ledger(system: LocalSystem, console: Console) -> tuple[bool, int]:
                 checks=CHECKS,
             )
         except LedgerError as error:
-            console.print(f"[red]账本校验失败 / the ledger does not verify:[/red] {error}")
+            console.print(f"[red]账本校验失败 / the ledger does not verify:[/red] {escape(str(error))}")
             return False, 0
     console.print(
         f"账本完整 / ledger verified: {report.size} 条存证 entries, {report.signatures_checked} 个签名 signatures"

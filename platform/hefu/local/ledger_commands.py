@@ -9,20 +9,24 @@ import psycopg
 from hefu_ledger.errors import LedgerError
 from hefu_ledger.verify import export, verify_database, verify_export
 from rich.console import Console
+from rich.markup import escape
 
 from hefu.coordinator.directory import Directory
 from hefu.coordinator.settings import load_kit
+from hefu.domain.errors import DomainError
 from hefu.domain.transcripts import transcripts_agree
 from hefu.keys.public import load_public_ed25519
+from hefu.local.errors import LocalError
 from hefu.local.system import LocalSystem, default_directory
 from hefu.store.base import open_engine
 
 console = Console()
 CHECKS = (transcripts_agree,)
+_NOT_ASKED = (LocalError, DomainError, psycopg.Error, OSError)
 
 
 def verify(directory: Path | None, state: Path | None, log_vkey: str | None) -> int:
-    """0 when everything verifies, 1 when not; says which promise is broken."""
+    """0 when everything verifies, 1 when not; says which promise is broken, or why it could not be asked."""
     started = time.monotonic()
     try:
         if directory is not None:
@@ -34,13 +38,16 @@ def verify(directory: Path | None, state: Path | None, log_vkey: str | None) -> 
                     kit = load_kit(system.coordinator)
                     report = verify_database(
                         connection,
-                        log_vkey=log_vkey or kit.ledger_vkey,
+                        log_vkey=kit.ledger_vkey if log_vkey is None else log_vkey,
                         keys=registry(system).ledger_keys(),
                         checkpoint_path=system.coordinator.checkpoint,
                         checks=CHECKS,
                     )
-    except (LedgerError, FileNotFoundError) as error:
-        console.print(f"[red]账本校验失败 / the ledger does not verify:[/red] {error}")
+    except LedgerError as error:
+        console.print(f"[red]账本校验失败 / the ledger does not verify:[/red] {escape(str(error))}")
+        return 1
+    except _NOT_ASKED as error:
+        console.print(f"[red]无法验证 / it could not be verified:[/red] {escape(str(error))}")
         return 1
     seconds = time.monotonic() - started
     console.print(
@@ -66,10 +73,10 @@ def export_to(directory: Path, state: Path | None) -> int:
             with psycopg.connect(system.coordinator.ledger_dsn.read_text()) as connection:
                 kit = load_kit(system.coordinator)
                 export(connection, directory, log_vkey=kit.ledger_vkey, keys=registry(system).ledger_keys())
-        except (LedgerError, FileNotFoundError) as error:
-            console.print(f"[red]{error}[/red]")
+        except (LedgerError, *_NOT_ASKED) as error:
+            console.print(f"[red]无法导出 / it could not be exported:[/red] {escape(str(error))}")
             return 1
-    console.print(f"{directory}: hefu ledger verify {directory}")
+    console.print(f"{directory}: hefu ledger verify {directory}", markup=False)
     return 0
 
 

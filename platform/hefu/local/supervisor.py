@@ -2,7 +2,8 @@
 
 Each service is a process group of its own, writes to a log file of its own and ends when the supervisor ends, even
 by SIGKILL (parent_death.py; so keep the supervisor in the main thread). Secrets reach a service through a pipe,
-never through its arguments or environment, which other processes can see.
+never through its arguments or environment, which other processes can see; Prefect alone, which knows no other way, takes
+its own from its environment.
 """
 
 import contextlib

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from hefu.coordinator.service import initialise as initialise_coordinator
 from hefu.coordinator.settings import CoordinatorPaths, CoordinatorSettings
 from hefu.domain.kit import Kit
 from hefu.local.confine import confined_command
+from hefu.local.errors import LocalError
 from hefu.local.health import ready_at
 from hefu.local.kernel_cache import give_kernels
 from hefu.local.organisations import IN_KIT, OPERATOR, ORGANISATIONS
@@ -86,13 +88,17 @@ class LocalSystem:
     # Setting up.
 
     def initialise(self) -> None:
-        """Databases, keys, applications, start-up kit; harmless when done already."""
+        """Databases, keys, applications, start-up kit; harmless when done already, begun anew when it was interrupted.
+
+        raises  LocalError when a finished system's secrets are gone
+        """
         self.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.logs.mkdir(mode=0o700, exist_ok=True)
         self._start_postgres()
         if self.initialised:
             self._load_secrets()
             return
+        self._clear_unfinished()
         self._secrets = {
             "databases": {
                 name: secrets.token_urlsafe(24)
@@ -112,14 +118,26 @@ class LocalSystem:
         self._make_databases()
         kit = self._make_coordinator()
         for org_id in ORGANISATIONS:
-            if not self.node(org_id).settings.exists():
-                self._make_node(org_id)
+            self._make_node(org_id)
         applications = {o: base64.b64encode(self.node(o).application.read_bytes()).decode() for o in IN_KIT}
         kit = kit.model_copy(update={"applications": applications})
         write_private(self.directory / "secrets.json", json.dumps(self._secrets, indent=2).encode())
         for org_id in ORGANISATIONS:
             write_private(self.node(org_id).kit, kit.to_bytes())
         write_private(self.coordinator.kit, kit.to_bytes())
+
+    def _clear_unfinished(self) -> None:
+        """Remove the folders of a first start that was interrupted; the coordinator's kit, written last, tells.
+
+        Nobody has signed anything with their keys yet, and the passphrases of some are lost.
+        """
+        if self.coordinator.kit.exists():
+            raise LocalError(
+                f"{self.directory / 'secrets.json'} is gone: the system beside it cannot be started"
+            )
+        for folder in (self.coordinator.root, self.directory / "nodes"):
+            if folder.exists():
+                shutil.rmtree(folder)
 
     def _start_postgres(self) -> None:
         if self.postgres is None:
@@ -281,7 +299,9 @@ class LocalSystem:
 
     def runner_environment(self) -> dict[str, str]:
         """What the flow runner needs: Prefect's address, the coordinator's certificate and token file."""
-        return self._prefect_environment() | {
+        prefect = self._prefect_environment()
+        del prefect["PREFECT_SERVER_DATABASE_CONNECTION_URL"]  # the server's, with its password
+        return prefect | {
             "HEFU_COORDINATOR_URL": f"https://127.0.0.1:{self.port('coordinator')}",
             "HEFU_COORDINATOR_CERTIFICATE": str(self.coordinator.certificate),
             "HEFU_INTERNAL_TOKEN_FILE": str(self.coordinator.token),

@@ -96,7 +96,7 @@ class JobRow(CoordinatorRow, table=True):
     reason: str = ""
     failure: str = ""
     requested_by: str
-    inputs: dict[str, Any] = json_column()  # owner → {commitment, rows, fingerprint}
+    inputs: dict[str, Any] = json_column()  # owner → {commitment, rows, batches}
     progress: dict[str, Any] = json_column()
     lease: int = 0
     lease_until: datetime | None = moment(nullable=True)

@@ -1,7 +1,7 @@
 """A signer's own journal of evidence: state and evidence commit in one transaction.
 
 Each envelope carries the signer's running number and the id of its predecessor, so that withholding or reordering
-leaves a gap. The row lock on the last entry makes the numbering gap-free among concurrent transactions; an aborted
+leaves a gap. A lock held to the end of the transaction makes the numbering gap-free among concurrent transactions; an aborted
 transaction takes its number back.
 """
 
