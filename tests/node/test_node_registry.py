@@ -112,6 +112,19 @@ class TestParties:
         contract = world.contract(parties=parties)
         assert self.code(node("institution"), contract, world.registry()) == "pin_mismatch"
 
+    def test_a_contract_of_others_is_not_proposed(self, world: Any, node: Any) -> None:
+        """Else it would be kept here and signed, and stand in our journal, before the coordinator refuses it."""
+        ctx, value = node("institution"), world.contract_value()
+        ctx.client.answers["GET", "/api/participants"] = world.registry()
+        parties = [{**p} for p in value["parties"] if p["org_id"] != "institution"]
+        duties = {"data_subject_contact": "bank"}
+        contract = world.contract(parties=parties, data_sets=value["data_sets"][1:], duties=duties)
+        with pytest.raises(Refusal) as caught:
+            contracts.propose(ctx, contract, "tester")
+        assert caught.value.body["code"] == "not_a_party"
+        with pytest.raises(Refusal):
+            contracts.stored(ctx, contract.digest)
+
     def test_an_operator_of_the_proposers_choice(self, world: Any, node: Any) -> None:
         """The operator admits: under a contract that names another, that one would have admitted everybody."""
         entries = [

@@ -102,6 +102,15 @@ def verify_parties(ctx: NodeContext, contract: Contract) -> dict[str, str]:
 
 def propose(ctx: NodeContext, contract: Contract, user: str) -> str:
     """Sign a new contract as its proposer and hand it in. Answers its digest."""
+    if ctx.org_id not in [p.org_id for p in contract.parties]:
+        raise Refusal(
+            422,
+            "not_a_party",
+            "本机构不是该合约的参与方",
+            "this organisation is not a party of the contract",
+            party=ctx.org_id,
+            limit="parties",
+        )
     _keep(ctx, contract, proposed_by=ctx.org_id)
     return _sign(ctx, contract, user, proposing=True)
 
