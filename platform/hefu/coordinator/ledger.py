@@ -82,12 +82,20 @@ def start_sequencer(ctx: CoordinatorContext, dsn: str, log_key: Ed25519PrivateKe
 def take_envelopes(ctx: CoordinatorContext, envelopes: list[str], sender: str) -> list[str | None]:
     """Stage a node's envelopes; answers a receipt for each that the ledger has included already.
 
-    An applicant tells of its application and nothing else until it is admitted (the kit's organisations are known
-    beforehand): nobody has checked yet that it is who it says.
+    Only of the admitted: nobody has checked yet that an applicant is who it says, and once refused its key is gone and
+    the log would not verify again. Until then a node keeps its evidence and hands it in again.
 
     raises  Refusal when one cannot be read, its actor is not the sender, or the sender is not admitted yet
     """
-    known = sender in ctx.kit.applications or ctx.directory.registered(sender).state == "admitted"
+    known = ctx.directory.all().get(sender)
+    if known is None or known.state != "admitted":
+        raise Refusal(
+            403,
+            "not_admitted",
+            "尚未准入，不能存证",
+            "not admitted yet: no evidence is taken",
+            party=sender,
+        )
     if len(envelopes) > MAX_ENVELOPES:
         raise Refusal(
             413,
@@ -115,14 +123,6 @@ def take_envelopes(ctx: CoordinatorContext, envelopes: list[str], sender: str) -
                     "actor_mismatch",
                     "存证的行为方不是发送方",
                     "the evidence's actor is not the sender",
-                    party=sender,
-                )
-            if not known and evidence.kind != "application_submitted":
-                raise Refusal(
-                    403,
-                    "not_admitted",
-                    "尚未准入，不能存证",
-                    "not admitted yet: no evidence is taken",
                     party=sender,
                 )
             stage_envelope(session, envelope)
