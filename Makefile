@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 ARGS ?=
-# The tests of the whole system run beside all others.
+# A file stays with one worker; each worker that meets tests of the whole system starts one of its own.
 WORKERS ?= 2
 
 VENV := .venv
@@ -27,7 +27,7 @@ demo: setup  ## the whole system on this machine; ARGS="--once --rows 1000" and 
 	@$(BIN)/hefu demo $(ARGS)
 
 test: setup  ## all tests; HEFU_REQUIRE_ALL=1 lets an absent outside program fail
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: setup  ## the tests that need no server and no browser, under a minute
 	@$(BIN)/python -m pytest -m "not server and not slow and not browser" $(ARGS)

@@ -96,11 +96,8 @@ def require_program() -> Callable[[str], str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers a file stays with one of them, and so do all tests that share the running system, which go first."""
-    for item in items:
-        shares_system = "world" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("system" if shares_system else item.path.name))
-    items.sort(key=lambda item: "world" not in getattr(item, "fixturenames", ()))
+    """The tests of the whole system go first: with several workers the short ones then fill the end."""
+    items.sort(key=lambda item: item.path.parent.name != "system")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -27,7 +27,7 @@ def test_copy_is_used_inside_and_nothing_is_compiled_twice(scratch):
     environment = give_kernels(own, warm)
     done = subprocess.run(
         confined_command([sys.executable, "-c", LOADED], [own]),
-        env={**os.environ, **environment},
+        env={**os.environ, **environment, "TMPDIR": str(own)},  # libsodium is unpacked there
         capture_output=True,
         text=True,
     )
