@@ -2,20 +2,20 @@
 
 A frame is 8 bytes of header (kind: 1 byte, length: 7 bytes, big-endian) and a payload. The first frame of each side is
 a hello; both must speak of the same session, job and contract. An abort frame carries a short reason and ends the
-channel. Every data and hello frame goes, header and payload, into a running SHA-256 per direction: the two ends'
+channel. Every data and hello frame goes, header and payload, into a running BLAKE3 per direction: the two ends'
 transcripts must agree. Semi-honest peers are assumed for the protocols, nothing at all for the frames: whatever
 arrives, a receiver allocates no more than it expects and leaves with a ChannelError.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from hefu.engine.errors import EngineError, FrameInvalid, HelloInvalid, PeerAborted, TranscriptMismatch
@@ -76,7 +76,7 @@ class ChannelHello:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What one end of a channel has seen; digests are SHA-256 in hex."""
+    """What one end of a channel has seen; digests are BLAKE3, 256 bits, in hex."""
 
     sent: str
     received: str
@@ -99,8 +99,8 @@ class Channel(ABC):
         self.deadline: float | None = None
         self.closed = False
         self._greeted = False
-        self._sent = hashlib.sha256()
-        self._received = hashlib.sha256()
+        self._sent = blake3()
+        self._received = blake3()
         self._bytes_sent = 0
         self._bytes_received = 0
         self._rounds = 0
