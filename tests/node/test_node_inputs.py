@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hefu.components.reconcile import OwnerRows, rows_digest
-from hefu.node.inputs import InputChanged, load_committed, save_rows
+from hefu.node.kept_rows import InputChanged, load_committed, save_rows
 from hefu.node.program import Program
 
 SALT = b"s" * 32

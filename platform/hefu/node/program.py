@@ -43,7 +43,7 @@ from hefu.engine.session import PartySecret, PublicHello, derive_session
 from hefu.keys.public import load_public_ed25519, load_public_x25519
 from hefu.keys.sealing import SealHeader, open_sealed, seal
 from hefu.keys.tls import channel_client_context, channel_server_context, verify_peer
-from hefu.node.inputs import load_committed
+from hefu.node.kept_rows import load_committed
 from hefu.node.switchboard import preamble
 
 CONNECT_SECONDS = 30.0

@@ -91,7 +91,8 @@ def _no_space(error: BaseException | None) -> bool:
 def _prepare(task: dict[str, Any]) -> dict[str, Any]:
     from hefu.components.reconcile import ReconcileParameters, rows_digest
     from hefu.domain.dataset import DataSet
-    from hefu.node.inputs import Part, prepare_input, save_rows
+    from hefu.node.inputs import Part, prepare_input
+    from hefu.node.kept_rows import save_rows
     from hefu.node.sources.rejects import write_rejects
 
     prepared = prepare_input(
