@@ -2,8 +2,6 @@
 
 PYTHON ?= python3
 ARGS ?=
-# A file stays with one worker; each worker that meets tests of the whole system starts one of its own.
-WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,7 +25,7 @@ demo: setup  ## the whole system on this machine; ARGS="--once --rows 1000" and 
 	@$(BIN)/hefu demo $(ARGS)
 
 test: setup  ## all tests; HEFU_REQUIRE_ALL=1 lets an absent outside program fail
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python tests/run_all.py $(ARGS)
 
 test-fast: setup  ## the tests that need no server and no browser, under a minute
 	@$(BIN)/python -m pytest -m "not server and not slow and not browser" $(ARGS)

@@ -95,11 +95,6 @@ def require_program() -> Callable[[str], str]:
     return find
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the whole system go first: with several workers the short ones then fill the end."""
-    items.sort(key=lambda item: item.path.parent.name != "system")
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     absent: dict[str, list[str]] = {}
     for outcome in ("skipped", "failed", "error"):

@@ -19,6 +19,7 @@ from hefu.domain.contract import (
     ContractNotice,
     ContractState,
     NoticeKind,
+    read_contract,
 )
 from hefu.domain.pins import party_differs, platform_differs
 from hefu.store.base import now
@@ -62,9 +63,7 @@ def propose(ctx: CoordinatorContext, envelope: str, sender: str) -> str:
                     mend_zh="以最新版本为前一版本重新起草",
                     mend_en="draft it again with the newest version as its predecessor",
                 )
-            before = (
-                [] if earlier is None else [p.org_id for p in Contract.from_bytes(earlier.document).parties]
-            )
+            before = [] if earlier is None else [p.org_id for p in read_contract(earlier.document).parties]
             if earlier is not None and sender not in before:
                 raise Refusal(
                     403,
@@ -238,7 +237,7 @@ def expire(ctx: CoordinatorContext) -> None:
     """Move contracts past their validity to `expired`."""
     with ctx.session() as session:
         for row in session.exec(select(ContractRow).where(ContractRow.state == ContractState.ACTIVE.value)):
-            if now() > Contract.from_bytes(row.document).limits.valid_until:
+            if now() > read_contract(row.document).limits.valid_until:
                 row.state = ContractState.EXPIRED.value
                 session.add(row)
                 ctx.record(session, "contract_expired", {}, contract=row.digest)
@@ -256,7 +255,7 @@ def active(session: Session, contract_id: str) -> tuple[ContractRow, Contract]:
         raise not_found(f"合约 {contract_id}", f"contract {contract_id}")
     for row in rows:
         if row.state == ContractState.ACTIVE:
-            return row, Contract.from_bytes(row.document)
+            return row, read_contract(row.document)
     raise Refusal(
         409,
         "contract_not_active",
@@ -277,7 +276,7 @@ def newest(session: Session, contract_id: str) -> tuple[ContractRow, Contract]:
     ).first()
     if row is None:
         raise not_found(f"合约 {contract_id}", f"contract {contract_id}")
-    return row, Contract.from_bytes(row.document)
+    return row, read_contract(row.document)
 
 
 def load(session: Session, digest: str) -> tuple[ContractRow, Contract]:
@@ -285,7 +284,7 @@ def load(session: Session, digest: str) -> tuple[ContractRow, Contract]:
     row = session.get(ContractRow, digest)
     if row is None:
         raise not_found("合约", "contract")
-    return row, Contract.from_bytes(row.document)
+    return row, read_contract(row.document)
 
 
 def uses(session: Session, contract_id: str, *, since: datetime | None = None) -> int:
@@ -300,7 +299,7 @@ def _locked(session: Session, digest: str) -> tuple[ContractRow, Contract]:
     row = session.exec(select(ContractRow).where(ContractRow.digest == digest).with_for_update()).first()
     if row is None:
         raise not_found("合约", "contract")
-    return row, Contract.from_bytes(row.document)
+    return row, read_contract(row.document)
 
 
 def _check_pins(ctx: CoordinatorContext, contract: Contract) -> None:

@@ -18,7 +18,7 @@ from hefu.coordinator import contracts
 from hefu.coordinator.calendars import why_not_today
 from hefu.coordinator.context import CoordinatorContext
 from hefu.domain.businessdays import business_date
-from hefu.domain.contract import Contract
+from hefu.domain.contract import Contract, read_contract
 from hefu.domain.job import FINAL_STATES, MAX_ATTEMPTS, OPEN_STATES, STAGES, JobState, Stage
 from hefu.domain.verdict import Severity, Verdict
 from hefu.store.base import now
@@ -381,7 +381,7 @@ def after_delivery(ctx: CoordinatorContext, data_set_id: str, days: Iterable[dat
     started: list[str] = []
     with ctx.session() as session:
         affected = [
-            (row.contract_id, Contract.from_bytes(row.document))
+            (row.contract_id, read_contract(row.document))
             for row in session.exec(select(ContractRow).where(ContractRow.state == "active"))
         ]
     for contract_id, contract in affected:

@@ -13,7 +13,7 @@ from hefu.coordinator import contracts
 from hefu.coordinator.calendars import coming_runs
 from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.jobs import seconds_of
-from hefu.domain.contract import Contract
+from hefu.domain.contract import Contract, read_contract
 from hefu.domain.identity import Review
 from hefu.domain.job import FINAL_STATES, STAGES, JobState
 from hefu.keys.certificates import load_certificate
@@ -73,7 +73,7 @@ def contract_summaries(ctx: CoordinatorContext, party: str) -> list[dict[str, An
         rows = session.exec(select(ContractRow).order_by(col(ContractRow.proposed_at).desc())).all()
         found = []
         for row in rows:
-            contract = Contract.from_bytes(row.document)
+            contract = read_contract(row.document)
             if party in [p.org_id for p in contract.parties]:
                 found.append(_contract_summary(session, row, contract))
         return found
@@ -147,7 +147,7 @@ def _contracts_of(session: Session, party: str) -> list[str]:
     return [
         row.digest
         for row in session.exec(select(ContractRow))
-        if party in [p.org_id for p in Contract.from_bytes(row.document).parties]
+        if party in [p.org_id for p in read_contract(row.document).parties]
     ]
 
 
@@ -226,7 +226,7 @@ def schedules(ctx: CoordinatorContext, party: str | None = None) -> list[dict[st
     found = []
     with ctx.session() as session:
         for row in session.exec(select(ContractRow).where(ContractRow.state == "active")):
-            contract = Contract.from_bytes(row.document)
+            contract = read_contract(row.document)
             if contract.schedule is None or (
                 party is not None and party not in [p.org_id for p in contract.parties]
             ):

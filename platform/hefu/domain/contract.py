@@ -8,6 +8,7 @@ believed only under the keys written here.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
@@ -258,6 +259,12 @@ class Contract(Document):
     def recipients(self) -> tuple[str, ...]:
         """Receivers of results, each once."""
         return tuple(dict.fromkeys(o.recipient for o in self.outputs))
+
+
+@lru_cache(maxsize=512)
+def read_contract(document: bytes) -> Contract:
+    """The contract in these bytes, read once: a document never changes. Raises DocumentInvalid."""
+    return Contract.from_bytes(document)
 
 
 class ContractState(StrEnum):

@@ -20,7 +20,7 @@ from sqlmodel import Session, col, select
 
 from hefu.components.reconcile import ReconcileParameters
 from hefu.domain.businessdays import business_date
-from hefu.domain.contract import Contract
+from hefu.domain.contract import Contract, read_contract
 from hefu.domain.dataset import DataSet
 from hefu.node.console_models import ArrivalView
 from hefu.node.context import NodeContext
@@ -186,7 +186,7 @@ def _record(
 
 def _contracts(session: Session, data_set_id: str) -> list[Contract]:
     rows = session.exec(select(ContractRow).where(ContractRow.state == "active"))
-    found = [Contract.from_bytes(row.document) for row in rows]
+    found = [read_contract(row.document) for row in rows]
     return [contract for contract in found if any(d.data_set_id == data_set_id for d in contract.data_sets)]
 
 

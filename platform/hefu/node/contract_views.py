@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from hefu.domain.contract import Contract, ContractState
+from hefu.domain.contract import Contract, ContractState, read_contract
 from hefu.domain.identity import Application
 from hefu.domain.positions import check_positions
 from hefu.domain.verdict import judge
@@ -23,7 +23,7 @@ def view(ctx: NodeContext, digest: str, *, told: ContractSummary | None, approve
         row = session.get(ContractRow, digest)
         if row is None:
             raise not_found("合约", "contract", digest)
-        contract = Contract.from_bytes(row.document)
+        contract = read_contract(row.document)
         signatures = _signatures(session, digest, contract)
         summary = _summary(session, row, contract, signatures)
     if told is not None:
@@ -64,7 +64,7 @@ def local_summaries(ctx: NodeContext) -> list[ContractSummary]:
         rows = session.exec(select(ContractRow).order_by(col(ContractRow.received_at).desc())).all()
         found = []
         for row in rows:
-            contract = Contract.from_bytes(row.document)
+            contract = read_contract(row.document)
             found.append(_summary(session, row, contract, _signatures(session, row.digest, contract)))
         return found
 
@@ -87,7 +87,7 @@ def title_of(ctx: NodeContext, contract_id: str) -> str:
             .where(ContractRow.contract_id == contract_id)
             .order_by(col(ContractRow.version).desc())
         ).first()
-    return "" if row is None else Contract.from_bytes(row.document).title
+    return "" if row is None else read_contract(row.document).title
 
 
 def _view(

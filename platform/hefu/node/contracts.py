@@ -21,6 +21,7 @@ from hefu.domain.contract import (
     ContractNotice,
     ContractState,
     NoticeKind,
+    read_contract,
 )
 from hefu.domain.errors import DocumentInvalid
 from hefu.domain.pins import party_differs, platform_differs
@@ -388,7 +389,7 @@ def in_force(ctx: NodeContext, session: Session, digest: str) -> Contract:
             party=ctx.org_id,
         )
     try:
-        contract = Contract.from_bytes(row.document)
+        contract = read_contract(row.document)
     except DocumentInvalid as error:
         raise _altered(ctx.org_id) from error
     if contract.digest != digest:
@@ -452,7 +453,7 @@ def stored(ctx: NodeContext, digest: str) -> tuple[ContractRow, Contract]:
         row = session.get(ContractRow, digest)
         if row is None:
             raise not_found("合约", "contract")
-        return row, Contract.from_bytes(row.document)
+        return row, read_contract(row.document)
 
 
 def _keep(ctx: NodeContext, contract: Contract, *, proposed_by: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlmodel import Session, col, select
 
 from hefu.domain.businessdays import business_date
-from hefu.domain.contract import Contract
+from hefu.domain.contract import read_contract
 from hefu.domain.dataset import DataSet, schema_digest
 from hefu.node.arrivals import arrival_view, file_path, receive_file
 from hefu.node.console_models import ArrivalView, DataSetView
@@ -169,7 +169,7 @@ def first_day(ctx: NodeContext, data_set_id: str) -> date | None:
     found = []
     with ctx.session() as session:
         for row in session.exec(select(ContractRow).where(ContractRow.state == "active")):
-            contract = Contract.from_bytes(row.document)
+            contract = read_contract(row.document)
             used = any(d.data_set_id == data_set_id and d.owner == ctx.org_id for d in contract.data_sets)
             if used and contract.schedule is not None:
                 found.append(date.fromisoformat(contract.schedule.first_day))
@@ -221,7 +221,7 @@ def _contracts_of(session: Session) -> dict[str, set[str]]:
     """Data set → ids of the contracts that use it and have not ended."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in session.exec(select(ContractRow).where(col(ContractRow.state).in_(_LIVE))):
-        contract = Contract.from_bytes(row.document)
+        contract = read_contract(row.document)
         for data_set in contract.data_sets:
             found[data_set.data_set_id].add(contract.contract_id)
     return found

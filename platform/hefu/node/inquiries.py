@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from hefu.domain.contract import Contract
+from hefu.domain.contract import read_contract
 from hefu.node import cases
 from hefu.node.console_models import InquiryRequest, InquiryView
 from hefu.node.context import NodeContext
@@ -110,7 +110,7 @@ def reply(ctx: NodeContext, inquiry_id: str, words: str) -> InquiryView:
         if part is None:
             raise not_found("任务", "job", row.job)
         message = ReplyMessage(inquiry_id=inquiry_id, reply=words, replied_at=row.replied_at)
-        contract = Contract.from_bytes(session.get_one(ContractRow, part.contract).document)
+        contract = read_contract(session.get_one(ContractRow, part.contract).document)
         put(session, contract.recipients()[0], REPLY_PATH, message)
         ctx.record(session, "inquiry_replied", {"inquiry": inquiry_id})
         session.commit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hefu.domain.contract import Contract
+from hefu.domain.contract import read_contract
 from hefu.domain.job import DECISION_TYPE, JobState, ReleaseDecision, Stage
 from hefu.node.console_models import JobView
 from hefu.node.context import COORDINATOR, NodeContext
@@ -23,7 +23,7 @@ def decide(ctx: NodeContext, told: JobView, approved: bool, reason: str) -> None
         stored = session.get(ContractRow, job.contract_digest)
         if stored is None:
             raise not_found("合约", "contract", job.contract_digest)
-        contract = Contract.from_bytes(stored.document)
+        contract = read_contract(stored.document)
         if not any(ctx.org_id in output.reviewers for output in contract.outputs):
             raise refuse(
                 403,

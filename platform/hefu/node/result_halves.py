@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlmodel import Session
 
 from hefu.components.reconcile import Batch, read_half
-from hefu.domain.contract import Contract
+from hefu.domain.contract import read_contract
 from hefu.engine.halves import Half
 from hefu.engine.sorted_halves import SortedHalf
 from hefu.keys.public import load_public_ed25519
@@ -46,7 +46,7 @@ def open_halves(
     stored = session.get(ContractRow, row.contract)
     if stored is None:
         raise not_found("合约", "contract", row.contract)
-    contract = Contract.from_bytes(stored.document)
+    contract = read_contract(stored.document)
     n0, _, n2 = contract.computation.compute_parties
     opened = []
     for node in (n0, n2):

@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlmodel import Session, col, select
 
-from hefu.domain.contract import Contract
+from hefu.domain.contract import Contract, read_contract
 from hefu.node.context import NodeContext
 from hefu.node.deliveries import tell_pending
 from hefu.node.peer_outbox import send_pending
@@ -32,7 +32,7 @@ def contract_of_result(session: Session, job: str) -> tuple[ResultRow, Contract]
     stored = None if row is None else session.get(ContractRow, row.contract)
     if row is None or stored is None:
         raise not_found("结果", "result", job)
-    return row, Contract.from_bytes(stored.document)
+    return row, read_contract(stored.document)
 
 
 def check_owner(contract: Contract, org: str) -> None:
@@ -65,7 +65,7 @@ def job_asked_about(
         .order_by(col(JobRow.attempt))
     ).first()
     if stored is not None and signed is not None and part is not None:
-        contract = Contract.from_bytes(stored.document)
+        contract = read_contract(stored.document)
         if sender in contract.recipients() and ctx.org_id in contract.owners():
             return part, contract
     raise refuse(
