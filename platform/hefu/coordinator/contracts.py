@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -289,10 +290,10 @@ def load(session: Session, digest: str) -> tuple[ContractRow, Contract]:
 
 def uses(session: Session, contract_id: str, *, since: datetime | None = None) -> int:
     """Uses consumed so far, over all versions of the contract."""
-    query = select(UseRow).where(UseRow.contract_id == contract_id)
+    query = select(func.count()).select_from(UseRow).where(UseRow.contract_id == contract_id)
     if since is not None:
         query = query.where(UseRow.at >= since)
-    return len(session.exec(query).all())
+    return session.exec(query).one()
 
 
 def _locked(session: Session, digest: str) -> tuple[ContractRow, Contract]:

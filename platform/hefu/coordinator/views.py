@@ -6,7 +6,7 @@ import base64
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import func, text
 from sqlmodel import Session, col, select
 
 from hefu.coordinator import contracts
@@ -25,6 +25,7 @@ from hefu.store.coordinator_tables import (
     ContractSignatureRow,
     JobRow,
     StageRow,
+    UseRow,
 )
 from hefu.store.signed import decode_envelope, read_application
 from hefu.wire.refusal import not_found
@@ -71,20 +72,32 @@ def contract_summaries(ctx: CoordinatorContext, party: str) -> list[dict[str, An
     """Contracts of which `party` is one, newest first."""
     with ctx.session() as session:
         rows = session.exec(select(ContractRow).order_by(col(ContractRow.proposed_at).desc())).all()
+        signed = _signers(session)
+        used = dict(session.exec(select(UseRow.contract_id, func.count()).group_by(UseRow.contract_id)).all())
         found = []
         for row in rows:
             contract = read_contract(row.document)
             if party in [p.org_id for p in contract.parties]:
-                found.append(_contract_summary(session, row, contract))
+                found.append(
+                    _contract_summary(
+                        row, contract, signed.get(row.digest, set()), used.get(row.contract_id, 0)
+                    )
+                )
         return found
 
 
-def _contract_summary(session: Session, row: ContractRow, contract: Contract) -> dict[str, Any]:
-    signed = {
-        s.org_id
-        for s in session.exec(select(ContractSignatureRow).where(ContractSignatureRow.digest == row.digest))
-    }
-    used = contracts.uses(session, row.contract_id)
+def _signers(session: Session, digest: str | None = None) -> dict[str, set[str]]:
+    """Who signed which contract, by digest; of one contract or of all. Every node asks every few seconds: one query."""
+    query = select(ContractSignatureRow.digest, ContractSignatureRow.org_id)
+    if digest is not None:
+        query = query.where(ContractSignatureRow.digest == digest)
+    found: dict[str, set[str]] = {}
+    for signed, org_id in session.exec(query):
+        found.setdefault(signed, set()).add(org_id)
+    return found
+
+
+def _contract_summary(row: ContractRow, contract: Contract, signed: set[str], used: int) -> dict[str, Any]:
     state = "exhausted" if row.state == "active" and used >= contract.limits.max_uses else row.state
     return {
         "digest": row.digest,
@@ -121,7 +134,12 @@ def contract_bundle(ctx: CoordinatorContext, digest: str, party: str) -> dict[st
             .order_by(col(ContractNoticeRow.id))
         ).all()
         return {
-            "summary": _contract_summary(session, row, contract),
+            "summary": _contract_summary(
+                row,
+                contract,
+                _signers(session, digest).get(digest, set()),
+                contracts.uses(session, row.contract_id),
+            ),
             "signatures": {s.org_id: _b64(s.envelope) for s in signatures},
             "signed_at": {s.org_id: s.at.isoformat() for s in signatures},
             "notices": [_b64(n.envelope) for n in notices],
