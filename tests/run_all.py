@@ -1,13 +1,20 @@
-"""All tests, in two runs side by side: those of the whole system, and all others.
+"""All tests, in two runs side by side: those that mostly wait for processes, and all others, which mostly compute.
 
-The first mostly wait for processes; the second compute. With arguments, one plain run of pytest with these.
+With arguments, one plain run of pytest with these.
 """
 
 import subprocess
 import sys
 import tempfile
+import threading
 
 PYTEST = [sys.executable, "-m", "pytest"]
+WAITING = [
+    "tests/flows",
+    "tests/repo",
+    "tests/ui",
+    "tests/system",
+]  # the whole system last: it stays up until the end
 
 
 def main() -> int:
@@ -15,12 +22,17 @@ def main() -> int:
     if sys.argv[1:]:
         return subprocess.run([*PYTEST, *sys.argv[1:]], check=False).returncode
     with tempfile.TemporaryFile("w+") as said:
-        system = subprocess.Popen([*PYTEST, "tests/system"], stdout=said, stderr=subprocess.STDOUT)
+        waiting = subprocess.Popen([*PYTEST, *WAITING], stdout=said, stderr=subprocess.STDOUT)
+        reaper = threading.Thread(target=waiting.wait, daemon=True)  # or it would lie there as a zombie
+        reaper.start()
         try:
-            others = subprocess.run([*PYTEST, "tests", "--ignore=tests/system"], check=False).returncode
-            code = max(others, system.wait())
+            others = subprocess.run(
+                [*PYTEST, "tests", *(f"--ignore={folder}" for folder in WAITING)], check=False
+            ).returncode
+            reaper.join()
+            code = max(others, waiting.returncode)
         finally:
-            system.terminate()
+            waiting.terminate()
         said.seek(0)
         print(said.read(), flush=True)
     return code

@@ -147,7 +147,9 @@ def test_each_durability_setting_is_watched(scratch, option):
         connection.execute(f"ALTER SYSTEM SET {option} = off")
     with pytest.raises(DurabilityOff, match=option):
         LocalPostgres.start(place)
-    assert not any(str(place / "data") in " ".join(p.cmdline()) for p in psutil.process_iter(["cmdline"]))
+    assert not any(
+        str(place / "data") in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])
+    )
 
 
 def test_state_survives_stop_and_start(scratch):
