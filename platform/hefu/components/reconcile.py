@@ -110,7 +110,7 @@ class ReconcileParameters(BaseModel):
     max_rejected_ppm   rows that cannot be read, per million, that the job may go on with
     reveal_difference  the receiver learns by how much amounts differ, not only whether
     design             F: N0 and N2 see which shuffled rows meet. S: the nodes learn nothing but the number of rows, at about
-                       five times the work and fifteen times the traffic (see `engine.sorted_matching`)
+                       five times the work and twelve times the traffic (see `engine.sorted_matching`)
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")

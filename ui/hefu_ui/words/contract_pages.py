@@ -218,8 +218,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "two compute parties see which shuffled rows meet, never what is in them; fastest",
     ),
     "new.design_s_text": (
-        "计算方只知道行数；计算量约五倍，通信量约十五倍",
-        "compute parties learn the number of rows only; about five times the work, fifteen times the traffic",
+        "计算方只知道行数；计算量约五倍，通信量约十二倍",
+        "compute parties learn the number of rows only; about five times the work, twelve times the traffic",
     ),
     "new.uses_help": (
         "每个业务日一次；同一输入的重试不计",
