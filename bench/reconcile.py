@@ -21,12 +21,12 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hefu.engine.loopback import make_certificates
 
 JOB, CONTRACT = "bench", b"c" * 32
 STATUSES = ("match", "amount_mismatch", "missing_at_bank", "missing_at_institution", "token_conflict")
@@ -113,32 +113,6 @@ def owner_arrays(columns: dict[str, np.ndarray], side: int, owner: int) -> dict[
 
 
 # Certificates and connections.
-
-
-def make_certificate(folder: Path, name: str) -> None:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    (folder / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
 
 
 def tls(folder: Path, me: str, peers: list[str], server: bool) -> ssl.SSLContext:
@@ -350,8 +324,7 @@ def measure(
         links |= {("regulator", nodes[0]), ("regulator", nodes[2])}
         links = {(min(link), max(link)) for link in links}
         setting = Setting(name, owners, sorted(links), reveal, design, kill)
-        for p in setting.parties:
-            make_certificate(folder, p)
+        make_certificates(folder, setting.parties)
         reports = run_parties(setting)
         if kill is not None:
             died_at = reports[kill]["at"]
