@@ -26,7 +26,15 @@ def clause(value: dict[str, Any]) -> str:
     uses=st.integers(1, 1_000_000),
     title=st.text(st.characters(codec="utf-8"), min_size=1, max_size=200),
     cutoff=st.integers(0, 10_080),
-    mandate=st.none() | st.just({"document_number": "〔2026〕1号", "file_digest": "0" * 64}),
+    mandate=st.none()
+    | st.just(
+        {
+            "document_number": "〔2026〕1号",
+            "file_digest": "0" * 64,
+            "authority": "regulator",
+            "supervised": ("institution",),
+        }
+    ),
 )
 def test_round_trip(world: Any, uses: int, title: str, cutoff: int, mandate: Any) -> None:
     contract = world.contract(

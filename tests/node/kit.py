@@ -266,6 +266,7 @@ class World:
             "title": "对账",
             "title_en": "Reconciliation",
             "purpose": "穿透式监管对账",
+            "purpose_code": "supervisory_reconciliation",
             "parties": [self.party(org) for org in ROLES],
             "platform": {
                 "operator": "operator",

@@ -392,7 +392,7 @@ class TestUses:
         assert bank.run(job, commitment, 3) == "attempts_exhausted"
 
     def test_uses_of_a_day(self, party: Any) -> None:
-        bank = party(limits={"max_uses_per_day": 1})
+        bank = party(limits={"per_period": [{"period": "day", "max_uses": 1}]})
         first = bank.world.prepared(bank.ctx, bank.contract, job_of(1))
         second = bank.world.prepared(bank.ctx, bank.contract, job_of(2))
         assert bank.run(job_of(1), first) == "ok"

@@ -160,14 +160,17 @@ def contract(
     )
     return c.Contract(
         contract_id=contract_id, version=version, previous=None if version == 1 else sha("v1"), template="t1_reconciliation", title=title, title_en="T+1 reconciliation of consumer finance",
-        purpose="穿透式监管：核对放款业务记录与银行资金流水，发现账外交易", parties=parties, data_sets=sets,
+        purpose="穿透式监管：核对放款业务记录与银行资金流水，发现账外交易", purpose_code="supervisory_reconciliation", parties=parties, data_sets=sets,
         platform=c.Platform(operator="operator", coordinator_key=KEY, ledger_origin="ledger.hefu.example", ledger_vkey="ledger.hefu.example+00000000+AAAA"),
         computation=c.Computation(technique="mpc_three_party", steps=(step,), compute_parties=("operator", "bank", "exchange")),
         outputs=(c.Output(recipient="regulator", form="row_status", reviewers=(), purpose_bound="仅限监管核查"),),
         limits=c.Limits(max_uses=400, max_rows=10_000_000, valid_from=ago(20), valid_until=ago(-345)),
         schedule=c.Schedule(cron="30 2 * * *", run_days="every_day", first_day=day(20), window_minutes=120, cutoff_minutes=600), retention_days=1825,
         duties=c.Duties(data_subject_contact="institution", incident_contact="operator", complaints_contact="auditor", liability="各方对自身数据与节点负责，对个人信息主体承担连带责任", termination="任一方可提前三十日书面终止"),
-        risk_notice="计算在秘密分享上进行；秘密分享不等于匿名化。", signing_deadline=ago(-5), milestones=("立项", "中期测试", "验收"),
+        risk_notice="计算在秘密分享上进行；秘密分享不等于匿名化。", signing_deadline=ago(-5), milestones=tuple(
+            c.Milestone(kind=kind, due_on="2026-12-31", evidence="报告", confirmed_by=("regulator",))
+            for kind in ("initiation", "midterm_test", "acceptance")
+        ),
     )  # fmt: skip
 
 

@@ -299,7 +299,7 @@ def _outcome(session: Session, job: JobRow, contract: Contract) -> JobState:
     job.failure = "; ".join(
         f"{f.party}: {f.rule}" if f.party else f.rule
         for f in verdict.findings
-        if f.severity is not Severity.NOTE
+        if f.severity in (Severity.BLOCK, Severity.WAIT)
     )
     retry_seconds = contract.schedule.retry_seconds if contract.schedule else 60
     if stopped.state == "waiting":

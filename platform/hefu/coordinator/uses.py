@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
@@ -12,6 +11,7 @@ from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.outcomes import block
 from hefu.domain.contract import Contract
 from hefu.domain.job import Stage
+from hefu.domain.periods import period_start
 from hefu.domain.verdict import Finding
 from hefu.store.base import now
 from hefu.store.coordinator_tables import ContractRow, JobRow, UseRow
@@ -30,9 +30,12 @@ def consume_use(ctx: CoordinatorContext, session: Session, job: JobRow, contract
     if session.get(UseRow, (contract.contract_id, job.job_id, commitment)) is not None:
         return None
     used = contracts.uses(session, contract.contract_id)
-    today = contracts.uses(session, contract.contract_id, since=now() - timedelta(days=1))
-    per_day = contract.limits.max_uses_per_day
-    if used >= contract.limits.max_uses or (per_day is not None and today >= per_day):
+    spent = any(
+        contracts.uses(session, contract.contract_id, since=period_start(limit.period, now()))
+        >= limit.max_uses
+        for limit in contract.limits.per_period
+    )
+    if used >= contract.limits.max_uses or spent:
         return block(
             "uses_exhausted",
             f"使用次数已用尽（{used}/{contract.limits.max_uses}）",

@@ -23,12 +23,26 @@ from hefu.domain.dataset import (
 )
 from hefu.domain.document import Digest, Document, Key32, Name, OrgId, Text
 from hefu.domain.identity import Role
+from hefu.domain.terms import (
+    AutomatedDecision,
+    Code,
+    Consent,
+    Day,
+    Dominance,
+    Milestone,
+    ModelTerms,
+    OutputColumn,
+    PeriodLimit,
+    QualityRules,
+    SubjectTerms,
+    Trial,
+    UseTerms,
+)
 
 CONTRACT_TYPE = "application/vnd.hefu.contract+json"
 NOTICE_TYPE = "application/vnd.hefu.contract-notice+json"
 
 ContractId = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{3,39}$")]
-Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
 class LegalStanding(StrEnum):
@@ -78,18 +92,13 @@ class ContractField(Document):
     necessity: Text
 
 
-class Consent(Document):
-    """One link of the consent chain 授权链 (K1); kept empty where the legal basis is not consent."""
-
-    notice_digest: Digest
-    kind: Literal["general", "explicit", "separate", "written", "renewed", "guardian"]
-    participants: tuple[OrgId, ...]
-    operations: tuple[Name, ...]
-    expires_on: Day | None = None
-
-
 class ContractDataSet(Document):
-    """A data set as the contract allows it: the fields, rows and legal basis."""
+    """A data set as the contract allows it: the fields, rows and legal basis.
+
+    subject_field  the field that names the data subject: withdrawals are matched on it, groups counted in it
+    important      important data 重要数据 (K4): consent does not cure what it lacks
+    minors         data of people under fourteen
+    """
 
     data_set_id: Name
     owner: OrgId
@@ -101,6 +110,11 @@ class ContractDataSet(Document):
     legal_basis: LegalBasis
     legal_basis_note: Text = ""
     consents: tuple[Consent, ...] = ()
+    subject_field: Name | None = None
+    important: bool = False
+    minors: bool = False
+    quality: QualityRules | None = None
+    minimum_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
 
 
 class Step(Document):
@@ -123,23 +137,35 @@ class Computation(Document):
 
 
 class Output(Document):
-    """Who receives what, in what form, and who decides on the release."""
+    """Who receives what, in what form, and who decides on the release.
+
+    columns         what may leave; nothing else does
+    min_group_size  distinct data subjects, never rows; 20 where the contract says nothing, raised only
+    quorum          how many of the reviewers must approve; null: all
+    """
 
     recipient: OrgId
-    form: Literal["row_status"]
-    min_group_size: Annotated[int, Field(ge=1)] | None = None
+    form: Literal["row_status", "group_statistics", "matches", "model", "decision"]
+    columns: tuple[OutputColumn, ...] = ()
+    min_group_size: Annotated[int, Field(ge=20)] | None = None
+    dominance: Dominance | None = None
+    max_output_rows: Annotated[int, Field(ge=1)] | None = None
     epsilon_milli: Annotated[int, Field(ge=1)] | None = None
     reviewers: tuple[OrgId, ...] = ()
+    quorum: Annotated[int, Field(ge=1)] | None = None
+    review_hours: Annotated[int, Field(ge=1, le=8760)] | None = None
+    use_terms: UseTerms | None = None
     purpose_bound: Text
     no_reidentification: Literal[True] = True
 
 
 class Limits(Document):
-    """Number of uses, volume, authorisation, validity."""
+    """Number of uses in all and per period, rows per use and in all, authorisation, validity."""
 
     max_uses: Annotated[int, Field(ge=1, le=1_000_000)]
-    max_uses_per_day: Annotated[int, Field(ge=1)] | None = None
+    per_period: tuple[PeriodLimit, ...] = ()
     max_rows: Annotated[int, Field(ge=1, le=2**40)]
+    max_rows_total: Annotated[int, Field(ge=1, le=2**50)] | None = None
     authorisation: Literal["standing", "per_use"] = "standing"
     valid_from: AwareDatetime
     valid_until: AwareDatetime
@@ -158,19 +184,13 @@ class Schedule(Document):
     retry_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
 
 
-class ModelTerms(Document):
-    """Model ownership and licence 模型归属 (K6); none where no model comes out."""
-
-    owner: OrgId
-    licence: Literal["exclusive", "sole", "ordinary"]
-    sublicence: bool = False
-
-
 class Mandate(Document):
-    """A statutory mandate under which a supervised party cannot refuse."""
+    """A statutory mandate 法定监管: supervised parties cannot suspend or exhaust it; its authority can end it."""
 
     document_number: Name
     file_digest: Digest
+    authority: OrgId
+    supervised: Annotated[tuple[OrgId, ...], Field(min_length=1)]
 
 
 class Duties(Document):
@@ -190,10 +210,18 @@ class Contract(Document):
     contract_id: ContractId
     version: Annotated[int, Field(ge=1)]
     previous: Digest | None = None
-    template: Literal["t1_reconciliation"]
+    template: Literal[
+        "t1_reconciliation",
+        "joint_statistics",
+        "blacklist_lookup",
+        "joint_modelling",
+        "advertising",
+        "face_matching",
+    ]
     title: Name
     title_en: Name
     purpose: Text
+    purpose_code: Code
     parties: Annotated[tuple[Party, ...], Field(min_length=2, max_length=32)]
     platform: Platform
     data_sets: Annotated[tuple[ContractDataSet, ...], Field(min_length=1)]
@@ -204,7 +232,11 @@ class Contract(Document):
     retention_days: Annotated[int, Field(ge=1, le=36_500)]
     model_terms: ModelTerms | None = None
     automated_decision: Text = ""
-    milestones: tuple[Name, ...] = ()
+    automated: AutomatedDecision | None = None
+    milestones: tuple[Milestone, ...] = ()
+    trial: Trial | None = None
+    data_subjects: SubjectTerms | None = None
+    min_set_difference: Annotated[int, Field(ge=1)] | None = None
     duties: Duties
     risk_notice: Text
     mandate: Mandate | None = None
@@ -227,6 +259,10 @@ class Contract(Document):
                 self.duties.incident_contact,
                 self.duties.complaints_contact,
             ),
+            "milestones": tuple(o for m in self.milestones for o in m.confirmed_by),
+            "mandate": (self.mandate.authority, *self.mandate.supervised) if self.mandate else (),
+            "data_subjects.responsible": (self.data_subjects.responsible,) if self.data_subjects else (),
+            "model_terms": tuple(s.org_id for s in self.model_terms.ownership) if self.model_terms else (),
         }
         for clause, orgs in named.items():
             for org in orgs:
@@ -240,6 +276,9 @@ class Contract(Document):
             raise ValueError(
                 "previous: version 1 has none, every later version names its predecessor's digest"
             )
+        for output in self.outputs:
+            if output.quorum is not None and output.quorum > len(output.reviewers):
+                raise ValueError(f"outputs.quorum: {output.quorum} of {len(output.reviewers)} reviewers")
         ids = [d.data_set_id for d in self.data_sets]
         if len(set(ids)) != len(ids):
             raise ValueError("data_sets: a data set stands twice")

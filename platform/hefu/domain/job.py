@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from hefu.domain.contract import ContractId, Day
+from hefu.domain.contract import ContractId
 from hefu.domain.document import Digest, Document, Key32, OrgId
+from hefu.domain.terms import Day
 
 ORDER_TYPE = "application/vnd.hefu.order+json"
 HELLO_TYPE = "application/vnd.hefu.hello+json"

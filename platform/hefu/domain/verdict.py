@@ -9,15 +9,21 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Severity(StrEnum):
-    """How much a finding weighs: `block` stops the job, `wait` delays it, `note` is only recorded."""
+    """How much a finding weighs: `block` stops the job, `wait` delays it, `warn` asks people to act, `note` is only recorded."""
 
     NOTE = "note"
+    WARN = "warn"
     WAIT = "wait"
     BLOCK = "block"
 
 
 class Finding(BaseModel):
-    """One thing seen by a check: the rule, the party concerned, what was seen, the limit, how to mend it."""
+    """One thing seen by a check: the rule, the party concerned, what was seen, the limit, how to mend it.
+
+    point   the compliance point of white paper A, chapter 3 ("K1" … "K13"), or "" for a technical finding
+    source  chapter of the white paper
+    law     entries of the law register (`hefu.domain.law`), by id
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,7 +36,9 @@ class Finding(BaseModel):
     message_en: str
     mend_zh: str = ""
     mend_en: str = ""
-    source: str = ""  # white-paper chapter or law
+    point: str = ""
+    source: str = ""
+    law: tuple[str, ...] = ()
 
 
 class Verdict(BaseModel):
@@ -49,6 +57,7 @@ class Verdict(BaseModel):
 
 
 def judge(stage: str, findings: Iterable[Finding]) -> Verdict:
-    """A verdict passes when every finding is a note."""
+    """A verdict passes when no finding blocks or waits."""
     found = tuple(findings)
-    return Verdict(stage=stage, passed=all(f.severity is Severity.NOTE for f in found), findings=found)
+    passed = all(f.severity in (Severity.NOTE, Severity.WARN) for f in found)
+    return Verdict(stage=stage, passed=passed, findings=found)

@@ -15,6 +15,8 @@ PURPOSE_BOUND = (
     "passed to anyone outside this contract."
 )
 
+PURPOSE_CODE = "supervisory_reconciliation"
+
 AUTOMATED_DECISION = (
     "对账状态和预警仅提示人工核查，任何对机构或个人有影响的决定均由有权人员作出，并给予说明和申辩的机会。 / Statuses and warnings only "
     "point people to what they should look at; any decision that affects an organisation or a person is taken by an entitled "

@@ -166,6 +166,8 @@ def mandate_clause(draft: ReconciliationDraft) -> Mandate | None:
         "mandate",
         document_number=draft.mandate_number,
         file_digest=clauses.text_digest(draft.mandate_number),
+        authority=draft.regulator,
+        supervised=tuple(dict.fromkeys([*draft.institutions, *draft.banks])),
     )
 
 

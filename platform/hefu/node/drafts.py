@@ -75,6 +75,7 @@ def reconciliation(
         title=draft.title,
         title_en=draft.title_en,
         purpose=draft.purpose,
+        purpose_code=clauses.PURPOSE_CODE,
         parties=tuple(_party(ctx, draft, application) for application in applications.values()),
         platform=Platform(
             operator=ctx.kit.operator,

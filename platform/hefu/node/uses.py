@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
 from hefu.domain.contract import Contract
 from hefu.domain.job import MAX_ATTEMPTS, Order
+from hefu.domain.periods import period_start
 from hefu.node.context import NodeContext
 from hefu.node.order_evidence import where
 from hefu.store.base import now
@@ -79,9 +79,12 @@ def _check_uses_left(ctx: NodeContext, session: Session, contract: Contract) -> 
     """Uses so far at this holder, over all versions of the contract. Raises Refusal when there is none left, in all or today."""
     limits = contract.limits
     uses = session.exec(select(UseRow).where(UseRow.contract_id == contract.contract_id)).all()
-    today = sum(use.at > now() - timedelta(days=1) for use in uses)
-    for used, limit in ((len(uses), limits.max_uses), (today, limits.max_uses_per_day)):
-        if limit is not None and used >= limit:
+    counts = [(len(uses), limits.max_uses)]
+    for period in limits.per_period:
+        start = period_start(period.period, now())
+        counts.append((sum(use.at >= start for use in uses), period.max_uses))
+    for used, limit in counts:
+        if used >= limit:
             raise Refusal(
                 403,
                 "uses_exhausted",

@@ -169,7 +169,10 @@ def _limits(d: Contract) -> None:
     with card("limits", t("contract.limits"), "speed"):
         pairs: list[tuple[str, object]] = [
             (t("contract.max_uses"), count(lim.max_uses)),
-            (t("contract.max_uses_per_day"), count(lim.max_uses_per_day)),
+            *(
+                (t(f"contract.max_uses_per_{limit.period}"), count(limit.max_uses))
+                for limit in lim.per_period
+            ),
             (t("contract.max_rows"), count(lim.max_rows)),
             (t("contract.authorisation"), named("authorisation", lim.authorisation)),
             (t("contract.valid_from"), when(lim.valid_from)),
@@ -203,7 +206,11 @@ def _duties(d: Contract) -> None:
                     t(f"models.{d.model_terms.licence}") if d.model_terms else t("contract.no_model"),
                 ),
                 (t("contract.automated"), d.automated_decision or t("common.none")),
-                (t("contract.milestones"), t("common.comma").join(d.milestones) or t("common.none")),
+                (
+                    t("contract.milestones"),
+                    t("common.comma").join(named("milestone", m.kind) for m in d.milestones)
+                    or t("common.none"),
+                ),
             ]
         )
         facts(

@@ -166,6 +166,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "compare.sum": ("按键汇总比较", "Sum per key"),
     "authorisation.standing": ("长期授权", "Standing"),
     "authorisation.per_use": ("逐次授权", "Per use"),
+    "milestone.initiation": ("立项", "Initiation"),
+    "milestone.midterm_test": ("中期测试", "Mid-term test"),
+    "milestone.acceptance": ("验收", "Acceptance"),
+    "milestone.closing": ("结项", "Closing"),
     "yes_no.true": ("是", "yes"),
     "yes_no.false": ("否", "no"),
 }
