@@ -20,6 +20,7 @@ from hefu.coordinator import (
     contracts,
     decisions,
     deliveries,
+    filings,
     jobs,
     ledger,
     ledger_views,
@@ -118,6 +119,7 @@ def create_app(ctx: CoordinatorContext, *, ledger_dsn: str, internal_token: str)
     _add_errors(app)
     _add_registry(app, ctx)
     _add_contracts(app, ctx)
+    _add_filings(app, ctx)
     _add_jobs(app, ctx)
     _add_ledger(app, ctx, ledger_dsn)
     _add_internal(app, ctx, internal_token)
@@ -256,6 +258,20 @@ def _add_contracts(app: FastAPI, ctx: CoordinatorContext) -> None:
     def change_schedule(contract_id: str, body: ScheduleBody, sender: Sender) -> dict[str, Any]:
         schedules.change(ctx, contract_id, body.action, body.cron, _admitted(ctx, sender))
         return next(s for s in views.schedules(ctx) if s["contract_id"] == contract_id)
+
+
+def _add_filings(app: FastAPI, ctx: CoordinatorContext) -> None:
+    @app.post("/api/filings")
+    def file(body: SignedBody, sender: Sender) -> dict[str, str]:
+        return {"digest": filings.take(ctx, body.envelope, _admitted(ctx, sender))}
+
+    @app.get("/api/filings")
+    def filed(sender: Sender) -> list[dict[str, Any]]:
+        return filings.listed(ctx, _admitted(ctx, sender))
+
+    @app.get("/api/filings/{digest}")
+    def filing(digest: str, sender: Sender) -> dict[str, str]:
+        return {"envelope": filings.one(ctx, digest, _admitted(ctx, sender))}
 
 
 def _add_jobs(app: FastAPI, ctx: CoordinatorContext) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlmodel import select
 
 from hefu.components.registry import code_digest
-from hefu.coordinator import contracts
+from hefu.coordinator import contracts, filings
 from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.orders import send_order
 from hefu.coordinator.outcomes import Outcome, ask_all, block
@@ -17,6 +17,7 @@ from hefu.domain.cast import cast
 from hefu.domain.contract import Contract, ContractState
 from hefu.domain.job import Stage
 from hefu.domain.positions import check_positions
+from hefu.domain.rules.gates import as_evidence, check_gates
 from hefu.domain.verdict import Verdict
 from hefu.keys.certificates import load_certificate
 from hefu.store.base import now
@@ -126,7 +127,17 @@ def check_contract(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> 
                     expected=step.code_digest,
                 )
             )
+    _check_gates(ctx, job, contract, out)
     return out
+
+
+def _check_gates(
+    ctx: CoordinatorContext, job: JobRow, contract: Contract, out: Outcome, rows: int | None = None
+) -> None:
+    """The compliance gates as the coordinator sees them; every node closes them again for itself."""
+    verdicts = check_gates(filings.matter(ctx, contract, rows=rows, job=job.job_id))
+    out.findings += [finding for verdict in verdicts for finding in verdict.findings]
+    out.body["gates"] = as_evidence(verdicts)
 
 
 def check_data_sources(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> Outcome:
@@ -147,6 +158,8 @@ def check_data_sources(ctx: CoordinatorContext, job: JobRow, contract: Contract)
                 "batches": reply["batches"],
             }
     rows = sum(found["rows"] for found in out.inputs.values())
+    if not out.findings:
+        _check_gates(ctx, job, contract, out, rows)
     if rows > contract.limits.max_rows:
         out.findings.append(
             block(

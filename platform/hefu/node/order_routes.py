@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from hefu.domain.job import OrderKind
-from hefu.node import half_outbox, source_checks
+from hefu.node import gates, half_outbox, source_checks
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.orders import accept, refusals_kept
 from hefu.node.sessions import Attempts
@@ -86,6 +86,7 @@ def create_order_router(ctx: NodeContext, attempts: Attempts) -> APIRouter:
     def prepare(body: OrderBody) -> dict[str, Any]:
         order, contract = accepted(body, "prepare")
         with refusals_kept(ctx, order, body.order):
+            gates.require_open(ctx, order, contract)
             return attempts.prepare(order, contract)
 
     @router.post("/compute")
@@ -109,6 +110,7 @@ def create_order_router(ctx: NodeContext, attempts: Attempts) -> APIRouter:
     def release(body: ReleaseBody) -> dict[str, Any]:
         order, contract = accepted(body, "release")
         with refusals_kept(ctx, order, body.order):
+            gates.require_open(ctx, order, contract)
             return half_outbox.release(ctx, order, contract, body.decisions, body.receipt, body.checked)
 
     @router.post("/finish")

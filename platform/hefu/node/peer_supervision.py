@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from hefu.node import inquiries, records
+from hefu.node import filings, inquiries, records
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.context import NodeContext
 from hefu.wire.middleware import sender_of
@@ -32,5 +32,9 @@ def create_peer_supervision_router(ctx: NodeContext) -> APIRouter:
     def reply(message: inquiries.ReplyMessage, sender: Sender) -> dict[str, str]:
         inquiries.take_reply(ctx, sender.sender, message)
         return {"state": "taken"}
+
+    @router.post("/filings")
+    def filing(message: filings.FilingMessage) -> dict[str, str]:
+        return {"digest": filings.take(ctx, message.envelope).digest}
 
     return router

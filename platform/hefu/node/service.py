@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from hefu.domain.errors import DocumentInvalid
 from hefu.keys.keystore import create_keys, open_keys
 from hefu.keys.tls import server_context
-from hefu.node import contracts, outbox, registry
+from hefu.node import contracts, filings, outbox, registry
 from hefu.node.console.router import create_console_router
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.directory import Directory, UnknownPeer
@@ -136,6 +136,7 @@ def _keep_in_step(ctx: NodeContext, context: ssl.SSLContext) -> None:
             admitted = registry.sync(ctx, context) or admitted
             if admitted:
                 contracts.sync(ctx)
+                filings.sync(ctx)
         except Refusal as refusal:
             log.error("registry: %s", refusal)
             ctx.stop.wait(5)

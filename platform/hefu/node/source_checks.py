@@ -16,7 +16,7 @@ from hefu.domain.cast import institutions_of
 from hefu.domain.contract import Contract
 from hefu.domain.job import Order, Stage
 from hefu.domain.verdict import Finding, Severity, judge
-from hefu.node import datasets
+from hefu.node import datasets, gates
 from hefu.node.arrivals import file_path
 from hefu.node.context import NodeContext
 from hefu.node.order_evidence import evidence_of, where
@@ -52,6 +52,7 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
         )
     else:
         findings += _check_schema(ctx, contract)
+    findings += gates.check(ctx, order, contract)
     if not findings:
         kept, findings = _prepare(ctx, attempts, order, contract, parameters, parts, fingerprint)
     verdict = judge(Stage.CHECK_DATA_SOURCES.value, findings)

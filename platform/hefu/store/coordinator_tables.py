@@ -183,6 +183,18 @@ class DecisionRow(CoordinatorRow, table=True):
     at: datetime = moment()
 
 
+class FilingRow(CoordinatorRow, table=True):
+    """A signed filing 备案文件, verified under its issuer's key when it came in."""
+
+    __tablename__ = "filing"
+    digest: str = Field(primary_key=True)
+    kind: str
+    issuer: str
+    contract_id: str | None = Field(default=None, index=True)  # what belongs to one contract
+    envelope: bytes = blob()
+    at: datetime = moment()
+
+
 class JournalRow(CoordinatorRow, table=True):
     """The coordinator's own signed evidence."""
 

@@ -286,3 +286,38 @@ class RecordRow(NodeRow, table=True):
     due_at: datetime = moment()
     answered_at: datetime | None = moment(nullable=True)
     record: dict[str, Any] = json_column()
+
+
+class FilingRow(NodeRow, table=True):
+    """A signed filing 备案文件, our own or another's, verified when it came in.
+
+    key_id     of the key that signed; it counts under a contract only where the contract pins that key for the issuer
+    handed_in  our own: the coordinator has it
+    """
+
+    __tablename__ = "filing"
+    digest: str = Field(primary_key=True)
+    kind: str = Field(index=True)  # pages of one kind
+    issuer: str
+    contract_id: str | None = Field(default=None, index=True)  # what belongs to one contract
+    key_id: str
+    envelope: bytes = blob()
+    by: str = ""
+    handed_in: bool = False
+    at: datetime = moment()
+
+
+class FilingDraftRow(NodeRow, table=True):
+    """A filing that one person prepared and another one has to approve before it is signed (经办/复核)."""
+
+    __tablename__ = "filing_draft"
+    draft_id: str = Field(primary_key=True)
+    kind: str
+    contract_id: str | None = None
+    content: dict[str, Any] = json_column()
+    prepared_by: str
+    prepared_at: datetime = moment()
+    state: str = "prepared"  # prepared, approved, refused
+    decided_by: str = ""
+    reason: str = ""
+    digest: str | None = None

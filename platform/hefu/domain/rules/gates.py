@@ -1,0 +1,43 @@
+"""Every compliance point as a gate, in the white paper's order: what has to hold before anything is computed.
+
+The coordinator closes them, and so does every data holder and compute party on what it knows itself; each signs what it
+found. The gate on results (K7, K12) is `rules.output`: it needs the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hefu.domain.rules.matter import Gate, Matter
+from hefu.domain.verdict import Finding, Severity, Verdict
+
+BEFORE_COMPUTE: tuple[Gate, ...] = ()
+
+
+def check_gates(matter: Matter) -> list[Verdict]:
+    """The verdict of each gate; its `stage` is the gate's point (K1 …)."""
+    return [gate.verdict(matter) for gate in BEFORE_COMPUTE]
+
+
+def closed(verdicts: Iterable[Verdict]) -> list[Finding]:
+    """The findings that keep a gate closed."""
+    return [
+        finding
+        for verdict in verdicts
+        for finding in verdict.findings
+        if finding.severity in (Severity.BLOCK, Severity.WAIT)
+    ]
+
+
+def as_evidence(verdicts: Iterable[Verdict]) -> dict[str, object]:
+    """What a party signs about the gates it ran: each gate, and each finding by rule, severity and party."""
+    return {
+        verdict.stage: {
+            "passed": verdict.passed,
+            "findings": [
+                {"rule": f.rule, "severity": f.severity.value, "party": f.party, "law": list(f.law)}
+                for f in verdict.findings
+            ],
+        }
+        for verdict in verdicts
+    }

@@ -1,0 +1,52 @@
+"""Filings: signed documents about compliance.
+
+Revision 20261125a_filings, after 20261122_first_tables.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "20261125a_filings"
+down_revision = "20261122_first_tables"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.create_table(
+        "filing",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("issuer", sa.String(), nullable=False),
+        sa.Column("contract_id", sa.String(), nullable=True),
+        sa.Column("key_id", sa.String(), nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("handed_in", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("digest"),
+    )
+    op.create_index(op.f("ix_filing_contract_id"), "filing", ["contract_id"], unique=False)
+    op.create_index(op.f("ix_filing_kind"), "filing", ["kind"], unique=False)
+    op.create_table(
+        "filing_draft",
+        sa.Column("draft_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("contract_id", sa.String(), nullable=True),
+        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("prepared_by", sa.String(), nullable=False),
+        sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("draft_id"),
+    )
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_table("filing_draft")
+    op.drop_table("filing")
