@@ -24,7 +24,7 @@ from hefu.keys.certificates import load_certificate
 from hefu.keys.public import spki_digest
 from hefu.keys.tls import pinned_client_context
 from hefu.local.bootstrap import _FIELDS as FIELDS
-from hefu.local.bootstrap import DATA_SETS, NotInTime, await_true, sign_in
+from hefu.local.bootstrap import DATA_SETS, NotInTime, await_true, file_everything, sign_in
 from hefu.local.console_client import ConsoleClient, ConsoleError
 from hefu.local.organisations import ORGANISATIONS
 from hefu.local.sample import HEADER, DayTruth, write_samples
@@ -74,6 +74,7 @@ class World:
         with ThreadPoolExecutor(len(parties)) as pool:
             list(pool.map(lambda org: self._sign(org, digest), parties))
             list(pool.map(lambda org: self._in_force(org, digest), parties))
+        file_everything(self.system, digest)
         return digest
 
     def draft(self, contract_id: str, **changes: Any) -> dict[str, Any]:

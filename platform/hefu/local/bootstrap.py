@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from hefu.domain.contract import Contract
 from hefu.local.accounts import add_account
 from hefu.local.console_client import ConsoleClient, ConsoleError
 from hefu.local.organisations import IN_KIT, ORGANISATIONS
+from hefu.local.sample_filings import SampleFiling, contract_filings, general_filings
 from hefu.local.system import LocalSystem
 
 CONTRACT_ID = "T1-DEMO"
@@ -81,13 +85,16 @@ def add_sample_accounts(system: LocalSystem) -> None:
         )
 
 
-def sign_in(system: LocalSystem, org_id: str) -> ConsoleClient:
-    """The sample account of an organisation at its own node."""
+def sign_in(system: LocalSystem, org_id: str, *, reviewer: bool = False) -> ConsoleClient:
+    """The sample account of an organisation at its own node; the second person (复核) where that is asked for."""
     account = system.accounts[org_id]
     url = f"https://127.0.0.1:{system.port(f'node-{org_id}')}"
-    return ConsoleClient(
-        org_id, url, system.node(org_id).certificate, account["username"], account["password"]
+    name, password = (
+        (f"{org_id}-reviewer", account["reviewer"])
+        if reviewer
+        else (account["username"], account["password"])
     )
+    return ConsoleClient(org_id, url, system.node(org_id).certificate, name, password)
 
 
 def admit_everybody(system: LocalSystem) -> None:
@@ -166,6 +173,62 @@ def sign_contract(system: LocalSystem, first_day: date) -> str:
         with sign_in(system, org_id) as client:
             await_true(f"{org_id}: contract in force", lambda c=client: _in_force(c, digest))  # type: ignore[misc]  # bound now
     return digest
+
+
+def file_everything(system: LocalSystem, digest: str) -> None:
+    """Every organisation fills in the forms that the contract needs: one person prepares, another approves and signs."""
+    today = datetime.now(UTC).date()
+    with sign_in(system, "regulator") as client:
+        view = client.get(f"/console/contracts/{digest}")
+    contract = Contract.model_validate(view["document"])
+    roles = {org_id: organisation.roles for org_id, organisation in ORGANISATIONS.items()}
+    forms = general_filings(roles, today) + contract_filings(contract, today)
+    with ThreadPoolExecutor(len(ORGANISATIONS)) as pool:
+        list(pool.map(lambda org: _file(system, org, [f for f in forms if f.issuer == org]), ORGANISATIONS))
+        list(pool.map(lambda org: _await_open_gates(system, org, digest), ORGANISATIONS))
+
+
+def _file(system: LocalSystem, org_id: str, forms: list[SampleFiling]) -> None:
+    """Prepare and approve what is not filed yet."""
+    with sign_in(system, org_id) as preparer, sign_in(system, org_id, reviewer=True) as approver:
+        filed = {
+            _subject(f["kind"], f["content"])
+            for f in preparer.get("/console/filings")
+            if f["issuer"] == org_id and f["in_force"]
+        }
+        for form in forms:
+            if _subject(form.kind, form.content) not in filed:
+                draft = preparer.post("/console/filing-drafts", {"kind": form.kind, "content": form.content})
+                approver.post(f"/console/filing-drafts/{draft['draft_id']}/approve")
+
+
+def _subject(kind: str, content: dict[str, Any]) -> str:
+    """What a filing is about: a second one about the same is not needed."""
+    names = ("contract_id", "data_set_id", "schema_digest", "subject", "stage", "entrusted", "notice")
+    about = [content.get(name) for name in (*names, "component", "code_digest", "scope", "milestone")]
+    return json.dumps([kind, *about], sort_keys=True)
+
+
+def _await_open_gates(system: LocalSystem, org_id: str, digest: str) -> None:
+    """Wait until the node holds what the others filed and finds every gate open. Raises NotInTime naming what is closed."""
+    red: list[str] = []
+
+    def open_now(client: ConsoleClient) -> bool:
+        gates = client.get(f"/console/contracts/{digest}/compliance")["gates"]
+        red[:] = [
+            f"{gate['point']} {finding['rule']} ({finding['party']}): {finding['message_en']}"
+            for gate in gates
+            if gate["light"] == "red"
+            for finding in gate["verdict"]["findings"]
+            if finding["severity"] in ("block", "wait")
+        ]
+        return not red
+
+    with sign_in(system, org_id) as client:
+        try:
+            await_true(f"{org_id}: gates", lambda: open_now(client), seconds=60)
+        except NotInTime as error:
+            raise NotInTime(f"{error}: {'; '.join(red)}") from None
 
 
 def _known(client: ConsoleClient, digest: str) -> bool:

@@ -32,6 +32,7 @@ from hefu.local.bootstrap import (
     add_sample_accounts,
     admit_everybody,
     await_true,
+    file_everything,
     register_data_sets,
     sign_contract,
     sign_in,
@@ -132,7 +133,7 @@ def _reconcile(
     yesterday = business_date(datetime.now(UTC)) - timedelta(days=1)
     admit_everybody(system)
     register_data_sets(system)
-    sign_contract(system, yesterday - timedelta(days=HISTORY_DAYS))
+    file_everything(system, sign_contract(system, yesterday - timedelta(days=HISTORY_DAYS)))
     console.print("六家机构已准入，合约已由各方签署生效 / six organisations admitted, contract signed by all")
     if institution is not None and bank is not None:
         days = _deliver_own(system, institution, bank)
