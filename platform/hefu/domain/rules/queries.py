@@ -78,13 +78,13 @@ def _findings(history: Sequence[Query], query: Query, k: int, max_queries: int) 
             )
             return
     for a, b in _pairs(len(same)):
-        gap = _smallest_gap(same[a].subjects, same[b].subjects, query.subjects, k)
-        if gap is not None:
+        combined = _smallest_gap(same[a].subjects, same[b].subjects, query.subjects, k)
+        if combined is not None:
             yield _refuse(
                 "query_combined",
                 "与两次历史查询的并集或差集相差过小",
                 "differs too little from two earlier sets combined",
-                gap,
+                combined,
                 k,
             )
             return
