@@ -152,14 +152,16 @@ def _missing(
 
 
 def consent_coverage(contract: Contract, data_set: ContractDataSet, today: date) -> Coverage:
-    """The coverage matrix of one data set on this day; of several consents the one that lacks least counts for a cell."""
+    """The coverage matrix of one data set on this day; of several consents the one that lacks least counts for a
+    cell, the newest of equals (white paper A, 3.1)."""
+    newest_first = sorted(data_set.consents, key=lambda c: c.obtained_on, reverse=True)
     cells: list[Cell] = []
     for participant, operations in operations_needed(contract, data_set).items():
         for operation in operations:
             kinds = kinds_needed(contract, data_set, participant, operation)
             tries = [
                 _missing(contract, data_set, consent, participant, operation, kinds, today)
-                for consent in data_set.consents
+                for consent in newest_first
             ]
             cells.append(Cell(participant, operation, kinds, min(tries, key=len, default=("no_consent",))))
     return Coverage(data_set.data_set_id, contract.purpose_code, tuple(cells))
