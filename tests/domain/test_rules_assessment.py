@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from hefu.domain.filings import Filings
+from hefu.domain.filings.admission import AdmissionDossier
 from hefu.domain.filings.assessment import ImpactAssessment, PiaTrigger, Reevaluation
 from hefu.domain.rules import impact_assessment, reevaluation
 from hefu.domain.rules.matter import Gate, Matter
@@ -146,3 +147,28 @@ def test_drift_blocks_until_assessed_anew(world: Any) -> None:
     assert [f.rule for f in reevaluation.check_reevaluation(old)] == ["processing_drifted"]
     new = pia(contract, "bank", issued_at=datetime(2026, 11, 11, tzinfo=UTC))
     assert not list(reevaluation.check_reevaluation(Matter(contract, Filings.of([drifted, new]), {}, TODAY)))
+
+
+@pytest.mark.parametrize(("country", "abroad"), [("CN", False), ("SG", True)])
+def test_a_node_abroad_is_a_provision_abroad(world: Any, country: str, abroad: bool) -> None:
+    dossier = AdmissionDossier.model_validate(
+        {
+            "issuer": "exchange",
+            "issued_at": datetime(2026, 11, 1, tzinfo=UTC),
+            "mlps_level": 3,
+            "mlps_certificate": "c",
+            "mlps_expires_on": "2027-01-01",
+            "pi_officer": "甲",
+            "pi_officer_contact": "c",
+            "last_training_on": "2026-10-01",
+            "emergency_plan": "ab" * 32,
+            "last_drill_on": "2026-10-01",
+            "management_rules": "ab" * 32,
+            "node_country": country,
+            "node_region": "r",
+            "storage_encrypted": True,
+            "backup": True,
+        }
+    )
+    triggers = impact_assessment.triggers_of(world.contract(), Filings.of([dossier]), TODAY)
+    assert (PiaTrigger.ABROAD in triggers) is abroad

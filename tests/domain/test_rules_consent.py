@@ -153,3 +153,29 @@ def test_a_mandate_is_the_document_of_a_statutory_duty(world: Any) -> None:
     assert [r for r, _ in found(Matter(world.contract(mandate=mandate), Filings(), {}, TODAY))] == [
         "statutory_duty_unnamed"
     ]
+
+
+def test_bank_and_carrier_each_need_the_chain_of_their_own_customers(world: Any) -> None:
+    """WP-A 4.2: both sides collect under their users' consent; one side's consent does not serve the other."""
+    sets = world.contract_value()["data_sets"]
+    for one in sets:
+        one.update(legal_basis="consent", consents=[link(collector=one["owner"])])
+    sets[1]["consents"][0]["participants"] = [o for o in ALL if o != "institution"]
+    both = world.contract(purpose_code="user_profile", data_sets=sets)
+    assert found(Matter(both, Filings(), {}, TODAY)) == []
+    sets[1]["consents"] = []
+    broken = Matter(world.contract(purpose_code="user_profile", data_sets=sets), Filings(), {}, TODAY)
+    assert {f.party for f in consent.check_legal_basis(broken)} == {"bank"}
+
+
+def test_statistics_over_shares_still_need_a_basis(world: Any) -> None:
+    """WP-B 3.2, the Estonian case: a low risk grade is not an exemption; without consent another law must be named."""
+    sets = world.contract_value()["data_sets"]
+    for one in sets:
+        one.update(legal_basis="other_law", legal_basis_note="《统计法》")
+    outputs = [{"recipient": "regulator", "form": "group_statistics", "purpose_bound": "统计"}]
+    ready = {"template": "joint_statistics", "outputs": outputs}
+    assert found(Matter(world.contract(data_sets=sets, **ready), Filings(), {}, TODAY)) == []
+    sets[0]["legal_basis_note"] = ""
+    bad = Matter(world.contract(data_sets=sets, **ready), Filings(), {}, TODAY)
+    assert [r for r, _ in found(bad)] == ["legal_basis_unexplained"]
