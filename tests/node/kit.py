@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hefu.components.registry import code_digest
 from hefu.domain.contract import CONTRACT_TYPE, NOTICE_TYPE, Contract, ContractNotice, NoticeKind
 from hefu.domain.document import Document
+from hefu.domain.filings import FILING_TYPE, KINDS, Filing
 from hefu.domain.identity import (
     ADMISSION_TYPE,
     APPLICATION_TYPE,
@@ -47,13 +48,14 @@ from hefu.engine.session import PartySecret
 from hefu.keys.certificates import create_ca, issue_certificate, self_signed, to_pem
 from hefu.keys.keystore import NodeKeys
 from hefu.keys.public import public_b64, spki_digest
+from hefu.local.sample_filings import SampleFiling, contract_filings, general_filings
 from hefu.node import contracts
 from hefu.node.context import NodeContext
 from hefu.node.directory import Directory
 from hefu.node.settings import NodePaths, NodeSettings
 from hefu.store.base import now, open_engine
 from hefu.store.journal import Journal
-from hefu.store.node_tables import DataSetRow, JobRow, JournalRow, OrderRow
+from hefu.store.node_tables import DataSetRow, FilingRow, JobRow, JournalRow, OrderRow
 from hefu.store.signed import decode_envelope, encode_envelope, sign_document
 from hefu.wire.errors import PeerUnreachable
 from hefu_ledger.dsse import Envelope
@@ -465,12 +467,39 @@ class World:
         contracts.take_bundle(ctx, contract.digest, self.bundle(contract, others))
         contracts.sign(ctx, contract.digest, "tester")
         contracts.take_bundle(ctx, contract.digest, self.bundle(contract))
+        self.file(ctx, contract)
         with ctx.session() as session:
             for owner, name in DATA_SETS.items():
                 if owner == ctx.org_id and session.get(DataSetRow, name) is None:
                     digest = next(d.schema_digest for d in contract.data_sets if d.owner == owner)
                     session.add(
                         DataSetRow(data_set_id=name, definition={}, schema_digest=digest, created_at=now())
+                    )
+            session.commit()
+
+    def filings(self, contract: Contract) -> list[Filing]:
+        """Everything that the contract's parties have to file, as the demo's organisations fill it in."""
+        today = now().date()
+        forms = general_filings(ROLES, today) + contract_filings(contract, today)
+        return [_filing(form) for form in forms]
+
+    def file(self, ctx: NodeContext, contract: Contract) -> None:
+        """Put what everybody filed into this node's table, each under its issuer's key."""
+        with ctx.session() as session:
+            for filing in self.filings(contract):
+                envelope = sign_document(filing, FILING_TYPE, self.keys[filing.issuer].identity)
+                if session.get(FilingRow, filing.digest) is None:
+                    session.add(
+                        FilingRow(
+                            digest=filing.digest,
+                            kind=filing.kind,
+                            issuer=filing.issuer,
+                            contract_id=filing.contract_id,
+                            key_id=envelope.signatures[0].key_id,
+                            envelope=envelope.to_bytes(),
+                            handed_in=True,
+                            at=now(),
+                        )
                     )
             session.commit()
 
@@ -528,6 +557,17 @@ def refused_orders(ctx: NodeContext) -> list[str]:
 def order_rows(ctx: NodeContext) -> list[OrderRow]:
     with ctx.session() as session:
         return list(session.exec(select(OrderRow).order_by(col(OrderRow.at))))
+
+
+def _filing(form: SampleFiling) -> Filing:
+    """The form as its issuer signs it: two persons' names where the document asks for them."""
+    model = KINDS[form.kind]
+    people = ("prepared_by", "approved_by", "authorised_by", "acknowledged_by", "reviewer", "assessor")
+    named = {
+        name: "经办" if name == "prepared_by" else "复核" for name in people if name in model.model_fields
+    }
+    value = {**form.content, **named, "kind": form.kind, "issuer": form.issuer}
+    return model.model_validate({**value, "issued_at": now() - timedelta(minutes=1)})
 
 
 def make_application(
@@ -589,4 +629,5 @@ def _data_set(owner: str, data_set_id: str) -> dict[str, Any]:
         ],
         "source_kind": "direct",
         "legal_basis": "statutory_duty",
+        "legal_basis_note": "《金融机构报送规定（示例）》〔2026〕1号",
     }

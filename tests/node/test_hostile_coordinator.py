@@ -284,6 +284,7 @@ def contract(victim: Victim) -> Any:
     assert victim.order(made, "prepare") == "contract_not_signed"
     assert victim.sign(made) == "ok"
     victim.synced()
+    victim.world.file(victim, made)  # what everybody filed came before the coordinator turned
     assert victim.serves(made)
     return made
 

@@ -10,7 +10,9 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from hefu.domain.contract import Contract, LegalStanding
+from hefu.domain.filings import Filings
 from hefu.domain.identity import Role
+from hefu.domain.rules.impact_assessment import triggers_of
 from hefu.domain.scope import scope_of
 
 _COMPUTES = (Role.COMPUTE_PARTY, Role.SCHEDULER, Role.PLATFORM_PROVIDER)
@@ -120,9 +122,8 @@ def contract_filings(contract: Contract, today: date) -> list[SampleFiling]:
         for data_set in contract.data_sets
     ]
     for owner in contract.owners():
-        found.append(
-            SampleFiling(owner, "impact_assessment", _assessment(contract, about, year, three_years))
-        )
+        form = _assessment(contract, about, today, year, three_years)
+        found.append(SampleFiling(owner, "impact_assessment", form))
         found += [
             SampleFiling(owner, "stage_judgement", _judgement(stage, about, year))
             for stage in ("transmission", "computation", "result")
@@ -146,10 +147,12 @@ def contract_filings(contract: Contract, today: date) -> list[SampleFiling]:
     return found
 
 
-def _assessment(contract: Contract, about: dict[str, Any], year: str, keep: str) -> dict[str, Any]:
+def _assessment(
+    contract: Contract, about: dict[str, Any], today: date, year: str, keep: str
+) -> dict[str, Any]:
     return {
         **about,
-        "triggers": ["sensitive", "entrusting", "providing", "major_impact"],
+        "triggers": sorted(trigger.value for trigger in triggers_of(contract, Filings(), today)),
         "necessity": "依法向监管方报送资金流水核对结果，字段限于配对与比较所需 / reported by statute; only fields that pairing and comparing need",
         "impact": "标记在计算方处为假名，金额以秘密分享参与；主要风险为计算方合谋 / tokens are pseudonyms at compute nodes, amounts are shared; the main risk is collusion",
         "measures": "三方不合谋核查、双向认证信道、结果封装至监管方、密钥销毁 / non-collusion checked, authenticated channels, results sealed to the supervisor, keys destroyed",

@@ -8,10 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hefu.domain.rules import (
+    automated,
+    consent,
+    impact_assessment,
+    incidents,
+    reevaluation,
+    retention,
+    subject_rights,
+)
 from hefu.domain.rules.matter import Gate, Matter
 from hefu.domain.verdict import Finding, Severity, Verdict
 
-BEFORE_COMPUTE: tuple[Gate, ...] = ()
+BEFORE_COMPUTE: tuple[Gate, ...] = (
+    Gate("K1", "合法性基础", "Legal basis", consent.RULES),
+    Gate("K2", "事前评估", "Prior and continuing assessment", impact_assessment.RULES + reevaluation.RULES),
+    Gate("K3", "参与方管理", "Participant management", incidents.RULES),
+    Gate("K8", "自动化决策", "Automated decisions", automated.RULES),
+    Gate("K13", "个人信息主体权利", "Data subjects' rights", subject_rights.RULES + retention.RULES),
+)
 
 
 def check_gates(matter: Matter) -> list[Verdict]:
