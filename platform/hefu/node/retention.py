@@ -141,7 +141,7 @@ def shred(ctx: NodeContext, things: Sequence[Held], reason: Reason | None = None
                     job=row.job,
                 )
         session.flush()
-        certificates = _certify(ctx, session)
+        certificates = _certify(ctx, session, {t.key.key_digest: t.contract_ids for t in free})
         session.commit()
     if free:
         storage_keys.sweep_pages(ctx)
@@ -162,15 +162,19 @@ def sweep(ctx: NodeContext, *, asked: bool = False) -> Swept:
     deleted = Counter(thing.key.what for thing in expired)
     kept = Counter(thing.key.what for thing in found) - deleted
     with ctx.session() as session:
-        review = MinimisationReview(
-            issuer=ctx.org_id,
-            issued_at=now(),
-            checked_on=today.isoformat(),
-            kept=dict(kept),
-            deleted=dict(deleted),
-        )
         if expired or asked:  # an empty review every hour would drown the others
-            filings.file(ctx, review, _USER, session)
+            gone = {thing.key.key_digest for thing in expired}
+            for contract_id in sorted({i for thing in found for i in thing.contract_ids}):
+                ours = [thing.key for thing in found if contract_id in thing.contract_ids]
+                review = MinimisationReview(
+                    issuer=ctx.org_id,
+                    contract_id=contract_id,
+                    issued_at=now(),
+                    checked_on=today.isoformat(),
+                    kept=dict(Counter(key.what for key in ours if key.key_digest not in gone)),
+                    deleted=dict(Counter(key.what for key in ours if key.key_digest in gone)),
+                )
+                filings.file(ctx, review, _USER, session)
             ctx.record(session, "retention_swept", {"kept": dict(kept), "deleted": dict(deleted)})
             session.commit()
     return Swept(dict(kept), dict(deleted), tuple(certificates))
@@ -191,16 +195,20 @@ def keep_sweeping(ctx: NodeContext) -> threading.Thread:
     return thread
 
 
-def _certify(ctx: NodeContext, session: Session) -> list[str]:
-    """Sign a deletion certificate for every destroyed key that none names yet, one per contract and reason."""
+def _certify(ctx: NodeContext, session: Session, serving: dict[str, tuple[str, ...]]) -> list[str]:
+    """Sign a deletion certificate for every destroyed key that none names yet, one per contract and reason.
+
+    serving  key → the contracts that its thing served; a thing that served none is nobody's but our own
+    """
     waiting = session.exec(
         select(StoredKeyRow).where(
             col(StoredKeyRow.destroyed_at).is_not(None), col(StoredKeyRow.certified).is_(None)
         )
     ).all()
-    groups: dict[tuple[str | None, str], list[StoredKeyRow]] = {}
+    groups: dict[tuple[str, str], list[StoredKeyRow]] = {}
     for row in waiting:
-        groups.setdefault((row.contract_id, row.reason), []).append(row)
+        for contract_id in serving.get(row.key_digest) or ((row.contract_id,) if row.contract_id else ()):
+            groups.setdefault((contract_id, row.reason), []).append(row)
     issued = []
     for (contract_id, reason), rows in groups.items():
         for start in range(0, len(rows), MAX_THINGS):

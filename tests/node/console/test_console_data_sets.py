@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hefu.keys import at_rest
 from hefu.node import datasets, incoming, preferences
 from hefu.node.deliveries import tell_pending
 from hefu.node.storage_keys import read_stored
@@ -142,9 +143,10 @@ def test_a_correction_replaces_the_day_and_only_that_day(node: Any) -> None:
     ]
     own = datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 2))
     assert len(own) == 1
-    assert "1.01" in own[0].read_text()
+    assert "1.01" in stored_text(node, own[0])
     both = datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 2), window_days=1)
-    assert [("1.01" in p.read_text(), "A3" in p.read_text()) for p in both] == [(True, False), (False, True)]
+    texts = [stored_text(node, p) for p in both]
+    assert [("1.01" in t, "A3" in t) for t in texts] == [(True, False), (False, True)]
     assert datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 1), window_days=1) == []
 
 
@@ -291,7 +293,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(node: Any, monkeypatch: pytest.M
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(incoming.os, "fsync", full)
+    monkeypatch.setattr(at_rest.os, "fsync", full)
     answer = upload(node, CSV)
     assert (answer.status_code, answer.json()["code"]) == (507, "disk_full")
     assert answer.json()["mend_zh"]
