@@ -11,7 +11,7 @@ from hefu.components.reconcile import OwnerRows, rows_digest
 from hefu.node.kept_rows import InputChanged, load_committed, save_rows
 from hefu.node.program import Program
 
-SALT = b"s" * 32
+SALT, KEY = b"s" * 32, b"k" * 32
 ROWS = OwnerRows(
     owner="bank",
     side="bank",
@@ -28,15 +28,15 @@ OTHERS = replace(ROWS, amount_cents=np.array([100, 251], dtype=np.int64))
 
 
 def test_the_committed_rows_come_back(tmp_path: Path) -> None:
-    save_rows(tmp_path / "input.npz", ROWS)
-    loaded = load_committed(tmp_path / "input.npz", rows_digest(ROWS, SALT), SALT)
+    save_rows(tmp_path / "input.npz", ROWS, KEY)
+    loaded = load_committed(tmp_path / "input.npz", rows_digest(ROWS, SALT), SALT, KEY)
     assert loaded.amount_cents.tolist() == [100, 250]
 
 
 def test_rows_prepared_anew_do_not(tmp_path: Path) -> None:
-    save_rows(tmp_path / "input.npz", OTHERS)
+    save_rows(tmp_path / "input.npz", OTHERS, KEY)
     with pytest.raises(InputChanged):
-        load_committed(tmp_path / "input.npz", rows_digest(ROWS, SALT), SALT)
+        load_committed(tmp_path / "input.npz", rows_digest(ROWS, SALT), SALT, KEY)
 
 
 def test_a_program_sends_nothing_of_them(tmp_path: Path) -> None:
@@ -44,11 +44,12 @@ def test_a_program_sends_nothing_of_them(tmp_path: Path) -> None:
         def __missing__(self, peer: str) -> Any:
             raise AssertionError(f"something was sent to {peer}")
 
-    save_rows(tmp_path / "input.npz", OTHERS)
+    save_rows(tmp_path / "input.npz", OTHERS, KEY)
     program = Program.__new__(Program)
     program.me, program.owners, program.nodes = "bank", ["bank"], ("operator", "bank", "exchange")  # type: ignore[assignment]
     program.task = {
         "folder": str(tmp_path),
+        "storage_key": base64.b64encode(KEY).decode(),
         "input": {"commitment": rows_digest(ROWS, SALT), "salt": base64.b64encode(SALT).decode()},
     }
     with pytest.raises(InputChanged):

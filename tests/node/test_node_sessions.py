@@ -1,5 +1,6 @@
 """Sessions and uses at a node: who may join, that nothing is used twice, that the (N+1)-th use fails whatever the coordinator says."""
 
+import base64
 import errno
 import secrets
 import time
@@ -233,6 +234,7 @@ class TestSessions:
             if told:
                 break
             time.sleep(0.05)
+        assert len(base64.b64decode(told[0].pop("storage_key"))) == 32
         assert told == [{"task": "compute", "input": {"commitment": commitment, "salt": "c2FsdA=="}}]
 
     def test_an_abort_during_the_start_is_not_lost(self, party: Any, monkeypatch: Any) -> None:

@@ -7,6 +7,7 @@ KeysError
 ├─ PassphraseMissing     no passphrase was given, or an empty one
 ├─ WrongPassphrase       the passphrase does not open the key file
 ├─ KeyMismatch           a key is not the one that was expected, or is of another type
+├─ FileSealInvalid       a file at rest does not open under this key
 ├─ SealInvalid           a sealed envelope is not what was expected; `field` says which part, never the payload
 └─ CertificateInvalid    a certificate, or a peer, is not the pinned one; `reason` says why
 """
@@ -84,6 +85,13 @@ class SealInvalid(KeysError):
     def __init__(self, field: str, reason: str = "") -> None:
         super().__init__(f"sealed envelope: {field} {reason or 'is not the expected one'}")
         self.field = field
+
+
+class FileSealInvalid(KeysError):
+    """A file at rest does not open: another key, altered, cut or extended."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"a file at rest {reason}")
 
 
 class CertificateInvalid(KeysError):

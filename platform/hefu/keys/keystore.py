@@ -1,15 +1,17 @@
 """An organisation's keys at rest.
 
-A node has three: an Ed25519 identity key (signs), an X25519 sealing key (opens what is sealed to it) and a P-256 TLS key
-(browsers and OpenSSL's defaults accept it). They lie in one encrypted file, so that they are opened, backed up and lost
-together. Single Ed25519 keys (the certificate authority's, the ledger's) use the same container.
+A node has three key pairs: an Ed25519 identity key (signs), an X25519 sealing key (opens what is sealed to it) and a P-256 TLS
+key (browsers and OpenSSL's defaults accept it); and two secrets of its own: `subjects` (names data subjects on its exclusion
+lists by keyed hash) and `storage` (wraps the keys of files at rest). They lie in one encrypted file, so that they are opened,
+backed up and lost together. A file written before it held the two secrets gives those derived from its sealing key. Single Ed25519 keys (the certificate authority's, the ledger's) use the same container.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -19,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -53,6 +57,7 @@ __all__ = [
 ]
 
 KEY_FILE = "node.keys"
+SECRET_BYTES = 32
 _NODE_KIND = "node-keys"
 _SIGNING_KIND = "ed25519-signing-key"
 
@@ -64,6 +69,8 @@ class NodeKeys:
     identity: Ed25519PrivateKey
     sealing: X25519PrivateKey
     tls: EllipticCurvePrivateKey
+    subjects: bytes = field(default_factory=lambda: secrets.token_bytes(SECRET_BYTES))
+    storage: bytes = field(default_factory=lambda: secrets.token_bytes(SECRET_BYTES))
 
     @classmethod
     def generate(cls) -> NodeKeys:
@@ -87,6 +94,8 @@ def create_keys(directory: Path, passphrase: bytes) -> NodeKeys:
         "identity": keys.identity.private_bytes_raw(),
         "sealing": keys.sealing.private_bytes_raw(),
         "tls": tls,
+        "subjects": keys.subjects,
+        "storage": keys.storage,
     }
     content = json.dumps(
         {name: base64.b64encode(raw).decode() for name, raw in secrets_by_name.items()}
@@ -108,11 +117,23 @@ def open_keys(directory: Path, passphrase: bytes) -> NodeKeys:
         identity = Ed25519PrivateKey.from_private_bytes(raw["identity"])
         sealing = X25519PrivateKey.from_private_bytes(raw["sealing"])
         tls = load_der_private_key(raw["tls"], None)
+        subjects, storage = (
+            raw[name] if name in raw else _derived(sealing, name) for name in ("subjects", "storage")
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeyFileDamaged(path, "its content is not a node's keys") from error
     if not isinstance(tls, EllipticCurvePrivateKey) or not isinstance(tls.curve, SECP256R1):
         raise KeyFileDamaged(path, "its TLS key is not a P-256 key")
-    return NodeKeys(identity, sealing, tls)
+    if len(subjects) != SECRET_BYTES or len(storage) != SECRET_BYTES:
+        raise KeyFileDamaged(path, "its secrets are of another length")
+    return NodeKeys(identity, sealing, tls, subjects, storage)
+
+
+def _derived(sealing: X25519PrivateKey, name: str) -> bytes:
+    info = b"hefu node secret v1 " + name.encode()
+    return HKDF(algorithm=SHA256(), length=SECRET_BYTES, salt=None, info=info).derive(
+        sealing.private_bytes_raw()
+    )
 
 
 def create_signing_key(path: Path, passphrase: bytes) -> Ed25519PrivateKey:

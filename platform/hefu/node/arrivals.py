@@ -1,4 +1,4 @@
-"""Files as they arrive: stored whole or not at all, read, counted by business date, recorded.
+"""Files as they arrive: stored whole (each under a key of its own) or not at all, read, counted by business date, recorded.
 
 A file's fingerprint (SHA-256) is its name on disk, so nothing of the sender's file name reaches the file system. Its part
 of each business date is one arrival: `arrived`, `late` after the cut-off of a contract, `rejected` when the file cannot be
@@ -22,6 +22,7 @@ from hefu.components.reconcile import ReconcileParameters
 from hefu.domain.businessdays import business_date
 from hefu.domain.contract import Contract, read_contract
 from hefu.domain.dataset import DataSet
+from hefu.node import storage_keys
 from hefu.node.console_models import ArrivalView
 from hefu.node.context import NodeContext
 from hefu.node.cutoff import is_late
@@ -29,6 +30,7 @@ from hefu.node.deliveries import delivery_digest, tell_pending
 from hefu.node.incoming import Incoming, display_name
 from hefu.node.refusals import not_found
 from hefu.node.sources.errors import SourceError
+from hefu.node.sources.readers import StoredFile
 from hefu.node.sources.summary import summarise
 from hefu.store.base import now
 from hefu.store.node_tables import ArrivalRow, ContractRow, DataSetRow
@@ -72,9 +74,9 @@ def take_in(ctx: NodeContext, data_set_id: str, incoming: Incoming, user: str) -
     fingerprint = incoming.finish()
     parts = _read(ctx, incoming, data_set, contracts)
     stored_as = f"{data_set_id}/{fingerprint}{incoming.suffix}"
-    incoming.keep_as(ctx.paths.data / stored_as)
     with ctx.session() as session:
         session.connection().execute(text("select pg_advisory_xact_lock(hashtext('hefu.arrivals'))"))
+        _keep(ctx, session, incoming, data_set_id, stored_as)
         rows = [
             _record(ctx, session, data_set_id, part, incoming.name, stored_as, fingerprint, contracts, user)
             for part in parts
@@ -83,6 +85,26 @@ def take_in(ctx: NodeContext, data_set_id: str, incoming: Incoming, user: str) -
         views = [arrival_view(row) for row in rows]
     tell_pending(ctx)
     return views
+
+
+def _keep(ctx: NodeContext, session: Session, incoming: Incoming, data_set_id: str, stored_as: str) -> None:
+    """The file and its key in their places; a file that is here already stays as it is, under the key that it has."""
+    target = ctx.paths.data / stored_as
+    key = storage_keys.find(ctx, session, target)
+    if key is not None and target.exists():
+        return
+    if key is not None:  # its file was lost
+        storage_keys.destroy(session, key, "minimisation")
+        session.flush()
+    incoming.keep_as(target)
+    storage_keys.adopt(ctx, session, target, "data_set_file", incoming.key, data_set_id=data_set_id)
+
+
+def stored_file(ctx: NodeContext, session: Session, row: ArrivalRow) -> StoredFile | Path:
+    """An arrival's file for a reader; what came before there were storage keys lies in clear."""
+    path = file_path(ctx, row)
+    key = storage_keys.open_key(ctx, session, path)
+    return path if key is None else StoredFile(path, key)
 
 
 def arrival_view(row: ArrivalRow) -> ArrivalView:
@@ -108,7 +130,7 @@ def file_path(ctx: NodeContext, row: ArrivalRow) -> Path:
 def _read(ctx: NodeContext, incoming: Incoming, data_set: DataSet, contracts: list[Contract]) -> list[Part]:
     fallback = _day_in_name(incoming.name) or business_date(now()) - timedelta(days=1)
     try:
-        summary = summarise(incoming.path, data_set, _columns(contracts, data_set.owner), ctx.paths.work)
+        summary = summarise(incoming.source, data_set, _columns(contracts, data_set.owner), ctx.paths.work)
     except SourceError as error:
         incoming.write_rejects_text(
             f"file,message_zh,message_en\n{incoming.name},{_cell(error.message_zh)},{_cell(error.message_en)}\n"
@@ -213,4 +235,4 @@ def _cell(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
-__all__ = ["Part", "arrival_view", "display_name", "file_path", "receive_file", "take_in"]
+__all__ = ["Part", "arrival_view", "display_name", "file_path", "receive_file", "stored_file", "take_in"]

@@ -188,13 +188,23 @@ class ArrivalView(Shape):
 
     data_set_id: str
     business_date: str
-    state: Literal["arrived", "late", "missing", "rejected", "replaced"]
+    state: Literal["arrived", "late", "missing", "rejected", "replaced", "deleted"]
     file_name: str = ""
     fingerprint: str = ""
     rows: int = 0
     rejected: int = 0
     amount_cents: int = 0
     arrived_at: datetime | None = None
+
+
+class ExclusionCount(Shape):
+    """Entries of one scope and kind on this organisation's exclusion list; "" stands for all. `read`: lines just taken."""
+
+    kind: Literal["withdraw", "restrict", "refuse", "delete", "opt_out"]
+    data_set_id: str
+    contract_id: str
+    entries: int
+    read: int = 0
 
 
 class DeliveryView(Shape):

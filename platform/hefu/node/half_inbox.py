@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hefu.domain.document import Digest
 from hefu.domain.job import MAX_ATTEMPTS, JobId, Stage
-from hefu.node import contracts
+from hefu.node import contracts, storage_keys
 from hefu.node.context import NodeContext
 from hefu.store.base import now
 from hefu.store.node_tables import ResultRow
@@ -95,8 +95,8 @@ def take_half(ctx: NodeContext, sender: str, body: bytes) -> dict[str, Any]:
         ):
             raise _half_differs(sender)
         path = ctx.paths.results / f"{job}-{attempt}-{sender}.sealed"
-        path.touch(mode=0o600)
-        path.write_bytes(sealed)
+        key = storage_keys.result_key(ctx, session, job, contract.contract_id)
+        storage_keys.write_stored(path, sealed, key)
         if row is None or row.attempt != attempt:
             if row is not None:
                 session.delete(row)

@@ -18,10 +18,13 @@ from hefu.domain.contract import Contract
 from hefu.domain.errors import DocumentInvalid
 from hefu.domain.job import DECISION_TYPE, Order, ReleaseDecision, Stage
 from hefu.domain.verdict import Finding, Severity, judge
+from hefu.keys.errors import FileSealInvalid
 from hefu.keys.public import key_id, load_public_ed25519
+from hefu.node import storage_keys
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.order_evidence import evidence_of, where
 from hefu.node.sessions import Attempts
+from hefu.node.storage_keys import read_stored
 from hefu.store.base import now
 from hefu.store.node_tables import JobRow, JournalRow
 from hefu.store.signed import decode_envelope, read_signed
@@ -41,7 +44,7 @@ def check_output(ctx: NodeContext, order: Order, contract: Contract) -> dict[str
                 ctx, "half_missing", "未持有该次计算的结果分片", "holds no half of this attempt's result"
             )
         )
-    elif hashlib.sha256(Path(row.half_path).read_bytes()).hexdigest() != digest:
+    elif hashlib.sha256(_stored_half(ctx, row)).hexdigest() != digest:
         findings.append(
             _output_finding(
                 ctx, "half_altered", "结果分片已被改动", "the half was altered after it was sealed"
@@ -70,6 +73,16 @@ def check_output(ctx: NodeContext, order: Order, contract: Contract) -> dict[str
     }
 
 
+def _stored_half(ctx: NodeContext, row: JobRow) -> bytes:
+    """The sealed half; nothing where it is gone, or does not open under the job's storage key."""
+    path = Path(row.half_path or "")
+    try:
+        with ctx.session() as session:
+            return read_stored(ctx, session, path, keyed=path.parent)
+    except (OSError, FileSealInvalid):
+        return b""
+
+
 def _output_finding(ctx: NodeContext, rule: str, zh: str, en: str) -> Finding:
     return Finding(
         rule=rule,
@@ -96,7 +109,7 @@ def release(
         )
     _verify_decisions(ctx, order, contract, decisions)
     _verify_checkpoint(ctx, order, contract, row.half_digest, receipt, checked)
-    sealed = Path(row.half_path).read_bytes() if Path(row.half_path).exists() else b""
+    sealed = _stored_half(ctx, row)
     if hashlib.sha256(sealed).hexdigest() != row.half_digest:
         raise Refusal(
             409,
@@ -291,6 +304,16 @@ def finish(ctx: NodeContext, attempts: Attempts, order: Order) -> dict[str, Any]
         for row in session.exec(select(JobRow).where(JobRow.job == order.job)):
             row.state, row.half_path, row.updated_at = "finished", None, now()
             session.add(row)
-        ctx.record(session, "inputs_deleted", {"deleted": deleted, "left": folder.exists()}, **where(order))
+        key = storage_keys.find(ctx, session, folder)
+        if key is not None:
+            storage_keys.destroy(session, key, "due")
+        ctx.record(
+            session,
+            "inputs_deleted",
+            {"deleted": deleted, "left": folder.exists(), "keys": [key.key_digest] if key else []},
+            **where(order),
+        )
         session.commit()
+    if key is not None:
+        storage_keys.sweep_pages(ctx)
     return {"evidence": evidence_of(ctx, order.job, order.attempt)}

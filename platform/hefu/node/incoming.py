@@ -1,4 +1,4 @@
-"""A file on its way in: written to a private file as it comes, removed again unless it is kept.
+"""A file on its way in: encrypted into a private file as it comes, removed again unless it is kept.
 
 Size is limited while it streams; a full disk is told as such. An Excel file is a zip: what it unpacks to is limited before
 anything opens it.
@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import os
 import re
 import secrets
 import zipfile
 from pathlib import Path
 from types import TracebackType
 
+from hefu.keys.at_rest import EncryptingWriter, new_key, open_decrypted
 from hefu.node import preferences
 from hefu.node.context import NodeContext
 from hefu.node.refusals import Refusal, refuse
+from hefu.node.sources.readers import StoredFile
 from hefu.node.sources.rejects import Rejects, write_rejects
 
 SUFFIXES = (".csv", ".txt", ".tsv", ".xlsx", ".xls", ".parquet")
@@ -59,7 +60,8 @@ class Incoming:
         self.path = ctx.paths.data / f"incoming-{secrets.token_hex(8)}{self.suffix}"
         self.rejects_path = self.path.with_name(self.path.name + ".rejects.csv")
         try:
-            self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            self.key = new_key()
+            self._file = EncryptingWriter(self.path, self.key)
         except OSError as error:
             raise _disk(error) from error
 
@@ -92,8 +94,6 @@ class Incoming:
     def finish(self) -> str:
         """All bytes have come and are on disk; answers the fingerprint (SHA-256, hex)."""
         try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
             self._file.close()
         except OSError as error:
             raise _disk(error) from error
@@ -114,6 +114,11 @@ class Incoming:
         except OSError as error:
             raise _disk(error) from error
 
+    @property
+    def source(self) -> StoredFile:
+        """The file, for whoever reads it."""
+        return StoredFile(self.path, self.key)
+
     def keep_as(self, target: Path) -> None:
         """Move the file and its list of rejected rows to their place."""
         try:
@@ -126,10 +131,10 @@ class Incoming:
             raise _disk(error) from error
 
     def _check_unpacked(self) -> None:
-        if self.suffix != ".xlsx" or not zipfile.is_zipfile(self.path):
+        if self.suffix != ".xlsx":
             return
         try:
-            with zipfile.ZipFile(self.path) as archive:
+            with open_decrypted(self.path, self.key) as plain, zipfile.ZipFile(plain) as archive:
                 unpacked = sum(member.file_size for member in archive.infolist())
         except zipfile.BadZipFile:
             return  # the reader says so

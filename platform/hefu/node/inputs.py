@@ -16,7 +16,9 @@ import numpy as np
 from hefu.components.reconcile import OwnerRows, ReconcileParameters, Side
 from hefu.domain.dataset import DataSet
 from hefu.node.sources.canonical import PreparedRows, prepare_rows
+from hefu.node.sources.quality import Measure
 from hefu.node.sources.readers import Source
+from hefu.node.sources.subjects import Exclusions
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,15 @@ def prepare_input(
     institutions: Sequence[str],
     business_date: date,
     work_dir: Path,
+    exclusions: Exclusions | None = None,
+    measure: Measure | None = None,
 ) -> PreparedRows:
     """Rows of the business date, and those of the days around it in transit.
 
-    parts    the day's own file first
-    raises   SourceError (see prepare_rows)
+    parts       the day's own file first
+    exclusions  subjects left out of every file
+    measure     figures of data quality, of the day's own file
+    raises      SourceError (see prepare_rows)
     """
     alone = parameters.model_copy(update={"window_days": 0})
     prepared = [
@@ -56,14 +62,21 @@ def prepare_input(
             institutions=institutions,
             business_date=part.day,
             work_dir=work_dir,
+            exclusions=exclusions,
+            measure=measure if number == 0 else None,
         )
-        for part in parts
+        for number, part in enumerate(parts)
     ]
     own = prepared[0]
     if len(prepared) == 1:
         return own
     rows = _join([p.rows for p in prepared], [part.day != business_date for part in parts])
-    return replace(own, rows=rows)
+    return replace(
+        own,
+        rows=rows,
+        excluded_rows=sum(p.excluded_rows for p in prepared),
+        excluded=frozenset().union(*(p.excluded for p in prepared)),
+    )
 
 
 def _join(parts: Sequence[OwnerRows], transit: Sequence[bool]) -> OwnerRows:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from hefu.domain.job import OrderKind
-from hefu.node import gates, half_outbox, source_checks
+from hefu.node import gates, half_outbox, retention, source_checks
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.orders import accept, refusals_kept
 from hefu.node.sessions import Attempts
@@ -67,6 +67,12 @@ def create_order_router(ctx: NodeContext, attempts: Attempts) -> APIRouter:
     @router.get("/status")
     def status(job: str, attempt: int) -> dict[str, Any]:
         return attempts.status(job, attempt)
+
+    @router.post("/sweep")
+    def sweep() -> dict[str, Any]:
+        """Delete what is due by our own contracts; the coordinator only says when to look."""
+        swept = retention.sweep(ctx, asked=True)
+        return {"kept": swept.kept, "deleted": swept.deleted, "certificates": list(swept.certificates)}
 
     @router.post("/check-data")
     def check_data(body: OrderBody) -> dict[str, Any]:

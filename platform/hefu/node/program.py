@@ -40,6 +40,7 @@ from hefu.components.reconcile import (
 from hefu.engine.channel import ChannelSet, SocketChannel
 from hefu.engine.errors import EngineError
 from hefu.engine.session import PartySecret, PublicHello, derive_session
+from hefu.keys.at_rest import EncryptingWriter
 from hefu.keys.public import load_public_ed25519, load_public_x25519
 from hefu.keys.sealing import SealHeader, open_sealed, seal
 from hefu.keys.tls import channel_client_context, channel_server_context, verify_peer
@@ -258,7 +259,12 @@ class Program:
         n0, n1, _ = self.nodes
         own = self.task["input"]
         path = Path(self.task["folder"]) / "input.npz"
-        rows = load_committed(path, own["commitment"], base64.b64decode(own["salt"]))
+        rows = load_committed(
+            path,
+            own["commitment"],
+            base64.b64decode(own["salt"]),
+            base64.b64decode(self.task["storage_key"]),
+        )
         keys: dict[int, bytes] = {}
         for encoded in self.task["key_envelopes"]:
             for receiver in self.task["receivers"]:
@@ -306,14 +312,14 @@ class Program:
         return masked
 
     def _seal_half(self, half: bytes) -> None:
-        """Seal the half to each receiver; it stays here until release."""
+        """Seal the half to each receiver; it stays here, under the job's storage key, until release."""
         self.progress("seal", 0, 1)
         halves = {}
         for receiver in self.task["receivers"]:
             sealed = self._seal_to(receiver, "half", half)
             path = Path(self.task["folder"]) / f"half-{receiver}.sealed"
-            path.write_bytes(sealed)
-            path.chmod(0o600)
+            with EncryptingWriter(path, base64.b64decode(self.task["storage_key"])) as file:
+                file.write(sealed)
             halves[receiver] = {"digest": hashlib.sha256(sealed).hexdigest(), "bytes": len(sealed)}
         self.report["halves"] = halves
 

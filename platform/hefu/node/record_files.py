@@ -6,7 +6,7 @@ from sqlmodel import Session, col, select
 
 from hefu.domain.contract import Contract
 from hefu.domain.dataset import DataSet
-from hefu.node.arrivals import file_path
+from hefu.node.arrivals import stored_file
 from hefu.node.context import NodeContext
 from hefu.node.refusals import not_found
 from hefu.node.sources.engine import open_workbench
@@ -29,7 +29,7 @@ def read_record(
     definition = DataSet.model_validate(stored.definition)
     wanted = [field.name for field in clause.fields if any(f.name == field.name for f in definition.fields)]
     with open_workbench(ctx.paths.work) as bench:
-        opened = open_source(bench, file_path(ctx, arrival))
+        opened = open_source(bench, stored_file(ctx, session, arrival))
         columns = ", ".join(opened.column(name) for name in wanted)
         found = bench.connection.execute(
             f"SELECT {columns} FROM {opened.view} WHERE row_number = ?",  # noqa: S608  both are the reader's own names

@@ -12,8 +12,10 @@ from hefu.engine.halves import Half
 from hefu.engine.sorted_halves import SortedHalf
 from hefu.keys.public import load_public_ed25519
 from hefu.keys.sealing import SealHeader, open_sealed
+from hefu.node import storage_keys
 from hefu.node.context import NodeContext
 from hefu.node.refusals import Refusal, conflict, not_found, refuse
+from hefu.node.storage_keys import read_stored
 from hefu.store.node_tables import ContractRow, JobRow, ResultRow
 
 
@@ -41,7 +43,7 @@ def open_halves(
 ) -> tuple[Half | SortedHalf, Half | SortedHalf]:
     """N0's and N2's half.
 
-    raises  Refusal: not_found · halves_missing (409) · SealInvalid, HalfInvalid, OSError
+    raises  Refusal: not_found · halves_missing (409) · SealInvalid, FileSealInvalid, HalfInvalid, OSError
     """
     stored = session.get(ContractRow, row.contract)
     if stored is None:
@@ -70,7 +72,9 @@ def open_halves(
             kind="half",
         )
         payload = open_sealed(
-            (path if path.is_absolute() else ctx.paths.results / path).read_bytes(),
+            read_stored(
+                ctx, session, ctx.paths.results / path, keyed=storage_keys.result_place(ctx, row.job)
+            ),
             expected=header,
             recipient_key=ctx.keys.sealing,
             sender_key=load_public_ed25519(contract.party(node).identity_key),

@@ -1,7 +1,7 @@
 """An opened result at rest: the receiver's table of statuses, sealed to the receiver's own key.
 
 The file is an envelope of `hefu.keys.sealing` from this organisation to itself, so it is signed, bound to its job, and
-unreadable without the node's sealing key. It holds the arrays of a ReconcileResult in numpy's npz form.
+unreadable without the node's sealing key; it lies under the result's storage key, so that it can be shredded. It holds the arrays of a ReconcileResult in numpy's npz form.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sqlmodel import Session
 
 from hefu.components.reconcile import ReconcileResult
 from hefu.keys.sealing import SealHeader, open_sealed, seal
+from hefu.node import storage_keys
 from hefu.node.context import NodeContext
-from hefu.node.settings import write_private
 from hefu.store.node_tables import ResultRow
 
 _ARRAYS = ("owner", "row", "status", "partner_owner", "partner_row", "partner_transit", "difference_cents")
@@ -40,18 +41,20 @@ def table_header(ctx: NodeContext, row: ResultRow) -> SealHeader:
     )
 
 
-def write_table(ctx: NodeContext, row: ResultRow, result: ReconcileResult) -> Path:
+def write_table(ctx: NodeContext, session: Session, row: ResultRow, result: ReconcileResult) -> Path:
     """Seal and write a result's table (0600); answers its path."""
     path = ctx.paths.results / f"{row.job}-{row.attempt}.table"
     header = table_header(ctx, row)
     own = ctx.keys.sealing.public_key()
-    write_private(path, seal(header, pack(result), sender_key=ctx.keys.identity, recipient_key=own))
+    sealed = seal(header, pack(result), sender_key=ctx.keys.identity, recipient_key=own)
+    storage_keys.write_stored(path, sealed, storage_keys.result_key(ctx, session, row.job, row.contract_id))
     return path
 
 
-def read_table(ctx: NodeContext, row: ResultRow) -> ReconcileResult:
-    """The table of an opened result. Raises SealInvalid, TableDamaged, OSError."""
-    sealed = Path(row.table_path or "").read_bytes()
+def read_table(ctx: NodeContext, session: Session, row: ResultRow) -> ReconcileResult:
+    """The table of an opened result. Raises SealInvalid, FileSealInvalid, TableDamaged, OSError."""
+    keyed = storage_keys.result_place(ctx, row.job)
+    sealed = storage_keys.read_stored(ctx, session, Path(row.table_path or ""), keyed=keyed)
     header = table_header(ctx, row)
     own = ctx.keys.identity.public_key()
     return unpack(open_sealed(sealed, expected=header, recipient_key=ctx.keys.sealing, sender_key=own))

@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 from hefu.components.reconcile import ReconcileResult
 from hefu.components.reconcile import open_result as put_together
 from hefu.engine.errors import EngineError
-from hefu.keys.errors import SealInvalid
+from hefu.keys.errors import FileSealInvalid, SealInvalid
 from hefu.node import alarms
 from hefu.node.console_models import ResultSummary, ResultView, SideTotals
 from hefu.node.context import NodeContext
@@ -94,10 +94,10 @@ def open_result(ctx: NodeContext, job: str, user: str) -> ResultView:
             try:
                 halves = open_halves(ctx, session, row)
                 result = put_together(halves[0], halves[1], batches)
-            except (SealInvalid, EngineError, OSError) as error:
+            except (SealInvalid, FileSealInvalid, EngineError, OSError) as error:
                 raise invalid(row, error) from error
             salt = secrets.token_bytes(32)
-            row.table_path = str(write_table(ctx, row, result))
+            row.table_path = str(write_table(ctx, session, row, result))
             row.opened_at, row.opened_by = now(), user
             row.summary = {**row.summary, **summarise(result, batches), "salt": salt.hex()}
             session.add(row)
@@ -148,6 +148,18 @@ def load_table(ctx: NodeContext, job: str) -> OpenedResult:
     """
     with ctx.session() as session:
         row = _one(session, job).row
+        return _load(ctx, session, row)
+
+
+def _load(ctx: NodeContext, session: Session, row: ResultRow) -> OpenedResult:
+    if "deleted_at" in row.summary:
+        raise conflict(
+            "result_deleted",
+            "该结果已按合约的保存期限删除",
+            "the result was deleted at the end of the contract's retention",
+            "如仍需要，请重新执行该任务",
+            "run the job again where it is still needed",
+        )
     if row.opened_at is None:
         raise conflict(
             "not_opened",
@@ -157,8 +169,8 @@ def load_table(ctx: NodeContext, job: str) -> OpenedResult:
             "open the result first",
         )
     try:
-        table = read_table(ctx, row)
-    except (SealInvalid, TableDamaged, OSError) as error:
+        table = read_table(ctx, session, row)
+    except (SealInvalid, FileSealInvalid, TableDamaged, OSError) as error:
         raise refuse(
             500,
             "result_damaged",

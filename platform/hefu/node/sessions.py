@@ -31,6 +31,7 @@ from hefu.keys.sealing import SealHeader, seal
 from hefu.node.batches import check_batches, check_own_batch
 from hefu.node.context import NodeContext
 from hefu.node.order_evidence import evidence_of, where
+from hefu.node.storage_keys import job_key
 from hefu.node.switchboard import Switchboard
 from hefu.node.uses import committed, consume
 from hefu.node.worker import NO_SPACE
@@ -233,11 +234,13 @@ class Attempts:
             ctx.record(
                 session, "session_joined", {"session": session_id, "cast": sorted(public)}, **where(order)
             )
+            storage_key = job_key(ctx, session, self.folder(order.job), order.job, contract.contract_id)
             session.commit()
         task = self._task(order, contract, attempt, public, key_envelopes, batches)
         if task is not None and own is not None:  # what a use was counted for, and nothing else, may leave
             task["input"] = {name: own.input[name] for name in ("commitment", "salt")}
         if task is not None:
+            task["storage_key"] = _raw(storage_key)
             self.folder(order.job).mkdir(mode=0o700, parents=True, exist_ok=True)
         return task
 

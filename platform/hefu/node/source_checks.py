@@ -15,12 +15,15 @@ from hefu.components.reconcile import ReconcileParameters
 from hefu.domain.cast import institutions_of
 from hefu.domain.contract import Contract
 from hefu.domain.job import Order, Stage
+from hefu.domain.rules.exclusion import binding_kinds, judge_exclusions
 from hefu.domain.verdict import Finding, Severity, judge
-from hefu.node import datasets, gates
+from hefu.node import datasets, gates, quality_checks
 from hefu.node.arrivals import file_path
 from hefu.node.context import NodeContext
+from hefu.node.exclusions import binding_tokens, entries_for
 from hefu.node.order_evidence import evidence_of, where
 from hefu.node.sessions import Attempts
+from hefu.node.storage_keys import job_key, open_key
 from hefu.node.worker import NO_SPACE
 from hefu.node.workers import WorkerFailed, WorkerProcess
 from hefu.store.base import now
@@ -34,6 +37,8 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
     step = contract.computation.steps[0]
     parameters = ReconcileParameters.model_validate(step.parameters)
     parts, fingerprint = _parts(ctx, allowed.data_set_id, day, parameters.window_days)
+    with ctx.session() as session:
+        entries = entries_for(session, contract, allowed)
     findings: list[Finding] = []
     kept: dict[str, Any] = {}
     if not parts:
@@ -53,9 +58,17 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
     else:
         findings += _check_schema(ctx, contract)
     findings += gates.check(ctx, order, contract)
-    if not findings:
-        kept, findings = _prepare(ctx, attempts, order, contract, parameters, parts, fingerprint)
+    findings += judge_exclusions(ctx.org_id, allowed.legal_basis, entries, allowed.subject_field)
+    if judge(Stage.CHECK_DATA_SOURCES.value, findings).passed:
+        kept, seen = _prepare(ctx, attempts, order, contract, parameters, parts, fingerprint)
+        findings += seen
     verdict = judge(Stage.CHECK_DATA_SOURCES.value, findings)
+    left_out = {
+        "rows": kept.get("excluded_rows", 0),
+        "subjects": kept.get("excluded_subjects", 0),
+        "not_applicable": sum(entries.values())
+        - sum(entries.get(kind, 0) for kind in binding_kinds(allowed.legal_basis)),
+    }
     with ctx.session() as session:
         ctx.record(
             session,
@@ -63,10 +76,12 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
             {
                 "data_set": allowed.data_set_id,
                 "passed": verdict.passed,
-                "rules": [f.rule for f in findings],
+                "rules": [f.rule for f in verdict.findings],
                 "commitment": kept.get("commitment"),
                 "rows": kept.get("rows", 0),
                 "rejected": kept.get("rejected", 0),
+                "excluded": left_out,
+                "quality": kept.get("quality"),
             },
             **where(order),
         )
@@ -77,6 +92,7 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
         "verdict": verdict.model_dump(mode="json"),
         "evidence": evidence_of(ctx, order.job, order.attempt),
         "rows": kept.get("rows", 0),
+        "excluded": left_out,
         "commitment": kept.get("commitment") if verdict.passed else None,
         "batches": [
             {
@@ -104,9 +120,11 @@ def _parts(
                     return [], ""
                 continue
             day_of_file = row.business_date.isoformat()
-            parts.append(
-                {"path": str(file_path(ctx, row)), "day": day_of_file, "fingerprint": row.fingerprint}
-            )
+            part = {"path": str(file_path(ctx, row)), "day": day_of_file, "fingerprint": row.fingerprint}
+            key = open_key(ctx, session, file_path(ctx, row))
+            if key is not None:
+                part["key"] = base64.b64encode(key).decode()
+            parts.append(part)
             digest.update(row.fingerprint.encode())
     return parts, digest.hexdigest()
 
@@ -144,13 +162,17 @@ def _prepare(
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Read the files in a worker; the same files of the same job are read once."""
     folder = attempts.folder(order.job)
+    allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
     with ctx.session() as session:
         row = _job_row(session, order, contract)
+        tokens = binding_tokens(session, contract, allowed)
+        fingerprint = hashlib.sha256("\n".join([fingerprint, *tokens]).encode()).hexdigest()
         if row.input.get("fingerprint") == fingerprint and (folder / "input.npz").exists():
-            return row.input, _rejected_share(ctx, parameters, row.input)
+            return row.input, _look_at(ctx, contract, parameters, row.input)
         salt = row.input.get("salt") or base64.b64encode(secrets.token_bytes(32)).decode()
-        allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
         definition = session.get_one(DataSetRow, allowed.data_set_id).definition
+        storage_key = job_key(ctx, session, folder, order.job, contract.contract_id)
+        session.commit()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     institutions = institutions_of(contract)
     task = {
@@ -164,6 +186,15 @@ def _prepare(
         "institutions": institutions,
         "business_date": order.business_date,
         "salt": salt,
+        "storage_key": base64.b64encode(storage_key).decode(),
+        "exclusions": {
+            "field": allowed.subject_field,
+            "key": base64.b64encode(ctx.keys.subjects).decode(),
+            "tokens": tokens,
+        }
+        if tokens
+        else None,
+        "measure": quality_checks.measure(allowed),
         "folder": str(folder),
         "read_only": [str(Path(p["path"]).parent) for p in parts],
         "memory_mb": ctx.settings.worker_memory_mb,
@@ -195,7 +226,10 @@ def _prepare(
                 mend_en="free some space; the job tries again by itself",
             )
         ]
-    kept = {k: report[k] for k in ("rows", "own_rows", "rejected", "commitment")} | {
+    reported = ("rows", "own_rows", "rejected", "commitment", "excluded_rows", "excluded_subjects")
+    quality = quality_checks.figures(ctx, allowed, order.business_date, report)
+    kept = {k: report[k] for k in reported} | {
+        "quality": quality,
         "fingerprint": fingerprint,
         "own_file": parts[0]["fingerprint"],
         "salt": salt,
@@ -205,7 +239,15 @@ def _prepare(
         row.input, row.updated_at = {**row.input, **kept}, now()
         session.add(row)
         session.commit()
-    return kept, _rejected_share(ctx, parameters, kept)
+    return kept, _look_at(ctx, contract, parameters, kept)
+
+
+def _look_at(
+    ctx: NodeContext, contract: Contract, parameters: ReconcileParameters, kept: dict[str, Any]
+) -> list[Finding]:
+    """What was read against the contract's limits: rejected rows, data quality."""
+    allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
+    return [*_rejected_share(ctx, parameters, kept), *quality_checks.judge(ctx, allowed, kept["quality"])]
 
 
 def _rejected_share(ctx: NodeContext, parameters: ReconcileParameters, kept: dict[str, Any]) -> list[Finding]:

@@ -96,7 +96,7 @@ def _prepare(task: dict[str, Any]) -> dict[str, Any]:
     from hefu.node.sources.rejects import write_rejects
 
     prepared = prepare_input(
-        [Part(Path(p["path"]), date.fromisoformat(p["day"])) for p in task["parts"]],
+        [Part(_source(p), date.fromisoformat(p["day"])) for p in task["parts"]],
         DataSet.model_validate(task["data_set"]),
         ReconcileParameters.model_validate(task["parameters"]),
         owner=task["owner"],
@@ -105,8 +105,10 @@ def _prepare(task: dict[str, Any]) -> dict[str, Any]:
         institutions=task["institutions"],
         business_date=date.fromisoformat(task["business_date"]),
         work_dir=Path(task["folder"]),
+        exclusions=_exclusions(task.get("exclusions")),
+        measure=_measure(task.get("measure")),
     )
-    save_rows(Path(task["folder"]) / "input.npz", prepared.rows)
+    save_rows(Path(task["folder"]) / "input.npz", prepared.rows, base64.b64decode(task["storage_key"]))
     if prepared.totals.rejected:
         write_rejects(Path(task["folder"]) / "rejects.csv", prepared.rejects)
     return {
@@ -115,6 +117,46 @@ def _prepare(task: dict[str, Any]) -> dict[str, Any]:
         "rejected": prepared.totals.rejected,
         "amount_cents": prepared.totals.amount_cents,
         "commitment": rows_digest(prepared.rows, base64.b64decode(task["salt"])),
+        "excluded_rows": prepared.excluded_rows,
+        "excluded_subjects": len(prepared.excluded),
+        "quality": _counts(prepared.quality),
+    }
+
+
+def _source(part: dict[str, Any]) -> Any:
+    from hefu.node.sources.readers import StoredFile
+
+    path = Path(part["path"])
+    return StoredFile(path, base64.b64decode(part["key"])) if part.get("key") else path
+
+
+def _exclusions(given: dict[str, Any] | None) -> Any:
+    from hefu.node.sources.subjects import Exclusions
+
+    if given is None:
+        return None
+    return Exclusions(given["field"], base64.b64decode(given["key"]), frozenset(given["tokens"]))
+
+
+def _measure(given: dict[str, Any] | None) -> Any:
+    from hefu.domain.terms import FieldRange
+    from hefu.node.sources.quality import Measure
+
+    if given is None:
+        return None
+    ranges = tuple(FieldRange.model_validate(r) for r in given["ranges"])
+    return Measure(tuple(given["fields"]), tuple(given["unique"]), ranges)
+
+
+def _counts(quality: Any) -> dict[str, Any] | None:
+    if quality is None:
+        return None
+    return {
+        "rows": quality.rows,
+        "nulls": quality.nulls,
+        "distinct": quality.distinct,
+        "outside": quality.outside,
+        "newest": quality.newest.isoformat() if quality.newest else None,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Index
 from sqlmodel import Field
 
+import hefu.store.node_keeping  # noqa: F401  whoever knows these tables knows those too
 from hefu.store.base import NodeRow, blob, json_column, moment
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hefu.keys import at_rest
 from hefu.node import datasets, incoming, preferences
 from hefu.node.deliveries import tell_pending
+from hefu.node.storage_keys import read_stored
 from hefu.wire.errors import PeerRefused
 from sqlmodel import select
 
@@ -76,6 +78,11 @@ def days(node: Any, first: str = "2026-03-02", last: str = "2026-03-03") -> list
     return [(a["business_date"], a["state"], a["rows"]) for a in answer.json()]
 
 
+def stored_text(node: Any, path: Path) -> str:
+    with node.ctx.session() as session:
+        return read_stored(node.ctx, session, path).decode()
+
+
 def left_over(node: Any) -> list[Path]:
     return [path for path in node.ctx.paths.data.iterdir() if path.name.startswith("incoming")]
 
@@ -136,9 +143,10 @@ def test_a_correction_replaces_the_day_and_only_that_day(node: Any) -> None:
     ]
     own = datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 2))
     assert len(own) == 1
-    assert "1.01" in own[0].read_text()
+    assert "1.01" in stored_text(node, own[0])
     both = datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 2), window_days=1)
-    assert [("1.01" in p.read_text(), "A3" in p.read_text()) for p in both] == [(True, False), (False, True)]
+    texts = [stored_text(node, p) for p in both]
+    assert [("1.01" in t, "A3" in t) for t in texts] == [(True, False), (False, True)]
     assert datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 1), window_days=1) == []
 
 
@@ -150,7 +158,7 @@ def test_going_back_to_an_earlier_file_is_a_correction_too(node: Any) -> None:
         ("2026-03-02", "arrived", 2),
         ("2026-03-03", "arrived", 1),
     ]
-    assert "1.00" in datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 2))[0].read_text()
+    assert "1.00" in stored_text(node, datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 2))[0])
 
 
 def test_days_without_any_file_are_missing_once_they_are_over(node: Any) -> None:
@@ -171,7 +179,7 @@ def test_an_unreadable_file_is_rejected_and_the_day_keeps_its_good_file(node: An
     upload(node, CSV)
     bad = upload(node, "wrong,header\n1,2\n", name="flows 2026-03-02.csv").json()
     assert [(a["business_date"], a["state"]) for a in bad] == [("2026-03-02", "rejected")]
-    assert "1.00" in datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 2))[0].read_text()
+    assert "1.00" in stored_text(node, datasets.rows_of_day(node.ctx, "flows", date(2026, 3, 2))[0])
     assert days(node)[1] == ("2026-03-02", "arrived", 2)  # what stands comes last
     assert "rejected" not in [d["state"] for d in node.coordinator.sent("/api/deliveries")]
     reasons = node.http.get(
@@ -285,7 +293,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(node: Any, monkeypatch: pytest.M
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(incoming.os, "fsync", full)
+    monkeypatch.setattr(at_rest.os, "fsync", full)
     answer = upload(node, CSV)
     assert (answer.status_code, answer.json()["code"]) == (507, "disk_full")
     assert answer.json()["mend_zh"]

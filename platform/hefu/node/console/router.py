@@ -8,6 +8,7 @@ from hefu.node.console import (
     compliance,
     contracts,
     data_sets,
+    exclusions,
     jobs,
     ledger,
     overview,
@@ -25,7 +26,8 @@ def create_console_router(ctx: NodeContext) -> APIRouter:
     """All endpoints of `hefu.node.console_models` for one node."""
     access, verification = Access(ctx), Verification(ctx)
     router = APIRouter(prefix="/console", tags=["console"])
-    for part in (people, participants, data_sets, contracts, compliance, jobs, results, supervision):
+    parts = (people, participants, data_sets, exclusions, contracts, compliance, jobs, results, supervision)
+    for part in parts:
         router.include_router(part.create_router(ctx, access))
     for about_ledger in (ledger, overview):
         router.include_router(about_ledger.create_router(ctx, access, verification))

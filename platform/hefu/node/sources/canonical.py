@@ -8,7 +8,7 @@ happens on the owner's node, inside DuckDB; nothing is logged.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -23,8 +23,10 @@ from hefu.node.sources.columns import map_columns
 from hefu.node.sources.engine import Workbench, open_workbench
 from hefu.node.sources.errors import AmountOverflow, FileUnreadable, MappingMissing
 from hefu.node.sources.parsing import PROBLEM_FIELDS, create_parsed, party_flags, read_rejects
+from hefu.node.sources.quality import Measure, QualityCounts, measure_quality
 from hefu.node.sources.readers import Source, open_source
 from hefu.node.sources.rejects import Rejects
+from hefu.node.sources.subjects import Exclusions, leave_out
 
 MAX_AMOUNT = 1 << 62
 MAX_ROW = 1 << 40
@@ -61,12 +63,18 @@ class SumGroups:
 
 @dataclass(frozen=True, slots=True)
 class PreparedRows:
-    """Rows ready to be shared, their totals, and what was left out."""
+    """Rows ready to be shared, their totals, and what was left out.
+
+    excluded_rows, excluded  rows of subjects on the owner's list, and the tokens of those subjects: kept by the owner
+    """
 
     rows: OwnerRows
     totals: ControlTotals
     rejects: Rejects
     groups: SumGroups | None = field(default=None)
+    excluded_rows: int = 0
+    excluded: frozenset[str] = frozenset()
+    quality: QualityCounts | None = None
 
 
 def prepare_rows(
@@ -82,6 +90,8 @@ def prepare_rows(
     institution_names: Mapping[str, str] | None = None,
     strict_party: bool = False,
     work_dir: Path | None = None,
+    exclusions: Exclusions | None = None,
+    measure: Measure | None = None,
 ) -> PreparedRows:
     """Prepare an owner's rows of a business day.
 
@@ -89,6 +99,8 @@ def prepare_rows(
     institution_names  a bank's own names of institutions -> their names in the job; the names in the job always count
     strict_party       reject a wrong check character or an unknown form instead of flagging it
     work_dir           the node's folder for temporary files
+    exclusions         subjects whose rows are left out before anything else is done with them
+    measure            the figures of data quality that the contract asks for, over all rows of the file
     raises             SourceError: unreadable file, missing column, unclear mapping, a sum beyond 2^62 cents
 
     Rows whose date cannot be read count as rejected on every day, because nobody knows which day is theirs.
@@ -120,10 +132,14 @@ def prepare_rows(
                 business_date - timedelta(parameters.window_days),
                 business_date + timedelta(parameters.window_days),
             ),
+            subject=opened.column(exclusions.field) if exclusions else None,
         )
-        return _collect(
+        left_out, subjects = leave_out(bench, exclusions) if exclusions else (0, frozenset())
+        counts = measure_quality(bench, opened, data_set, measure) if measure else None
+        prepared = _collect(
             bench, opened.name, columns, parameters, owner, side, batch, institutions, business_date
         )
+        return replace(prepared, excluded_rows=left_out, excluded=subjects, quality=counts)
 
 
 def _canonical_name(key: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,11 @@ THREADS = 2
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """A connection and a private folder; both go when the task ends."""
+    """A connection, a private folder, and what else closes with them when the task ends."""
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
+    closing: ExitStack
 
 
 @contextmanager
@@ -48,7 +49,8 @@ def open_workbench(
                 "lock_configuration = true",
             ):
                 connection.execute(f"SET {setting}")
-            yield Workbench(connection, folder)
+            with ExitStack() as closing:
+                yield Workbench(connection, folder, closing)
         finally:
             connection.close()
     finally:

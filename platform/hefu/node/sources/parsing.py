@@ -5,6 +5,7 @@ p_<field>     a reason's number where the field cannot be read, else 0
 party_state   see `party`
 ok            readable, and within the days asked for
 bad           not readable
+subject       canonical identifier of the row's data subject, where exclusions ask for it; it goes nowhere from here
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def create_parsed(
     institutions: Mapping[str, int] | None,
     strict_party: bool,
     days: tuple[date, date] | None,
+    subject: str | None = None,
 ) -> None:
     """Read the whole source once into the temporary table `parsed`.
 
@@ -43,6 +45,7 @@ def create_parsed(
     type_codes    own type code -> common one; a code in neither column of the table is rejected. Empty: codes stay as they are
     institutions  a bank's name of an institution -> its index; None when it is implied
     days          first and last day that take part; None for all
+    subject       the view's column that names the data subject; None where nobody asks
     """
     _create_lookup(bench, "type_table", _type_table(bench, type_codes), "VARCHAR")
     _create_lookup(bench, "institution_table", _canonical_keys(bench, institutions or {}), "INTEGER")
@@ -58,6 +61,7 @@ def create_parsed(
             f"{sql.canonical_text(column('institution')) if institutions is not None else repr('')} AS own_institution",
             f"{sql.amount_text(column('amount'))} AS amount",
             f"{sql.moment_text(column('occurred_at'))} AS moment",
+            *([f"{sql.canonical_text(subject)} AS own_subject"] if subject else []),
         )
     )
     typed = "coalesce(type_table.value, '') AS type" if type_codes else "own_type AS type"
@@ -65,6 +69,7 @@ def create_parsed(
         f"row_number, surplus, serial, own_type, {typed}, {party_text('own_party')} AS party_id, own_party, own_institution, "
         f"institution_table.value AS institution, amount, {sql.amount_cents('amount')} AS cents, moment, "
         f"{sql.business_day('moment')} AS day"
+        + (f", {party_text('own_subject')} AS subject" if subject else "")
     )
     problems = _problems(mandatory, bool(type_codes), institutions is not None, strict_party)
     within = f"day BETWEEN DATE '{days[0]}' AND DATE '{days[1]}'" if days else "day IS NOT NULL"
@@ -72,7 +77,8 @@ def create_parsed(
     query = (
         "CREATE OR REPLACE TEMP TABLE parsed AS "  # noqa: S608  expressions are ours, texts are quoted
         f"SELECT * EXCLUDE (bad), bad, NOT bad AND {within} AS ok FROM (SELECT *, {bad} AS bad FROM ("
-        f"SELECT row_number, day, cents, serial, type, party_id, institution, party_state, {problems} FROM ("
+        f"SELECT row_number, day, cents, serial, type, party_id, institution, party_state, {'subject, ' if subject else ''}"
+        f"{problems} FROM ("
         f"SELECT *, {party_state('party_id') if strict_party else VALID} AS party_state FROM ("
         f"SELECT {values} FROM (SELECT row_number, surplus, {texts} FROM {opened.view}) "
         "LEFT JOIN type_table ON own_type = type_table.name "

@@ -16,14 +16,33 @@ from pathlib import Path
 
 import duckdb
 
+from hefu.keys.at_rest import open_decrypted
+from hefu.keys.errors import FileSealInvalid
 from hefu.node.sources.encoding import detect_encoding, transcode
 from hefu.node.sources.engine import Workbench, quote_name, quote_text
 from hefu.node.sources.errors import FileUnreadable, HeaderMismatch, SourceError
 from hefu.node.sources.excel import sheet_to_csv
 from hefu.node.sources.postgres import Query, query_to_csv
 
-Source = Path | Query
-"""A file (.csv, .txt, .tsv, .xlsx, .xls, .parquet), or a query."""
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that lies encrypted under a storage key; its content is only ever in anonymous memory."""
+
+    path: Path
+    key: bytes
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def __repr__(self) -> str:
+        return f"StoredFile({self.name!r})"
+
+
+Source = Path | Query | StoredFile
+"""A file (.csv, .txt, .tsv, .xlsx, .xls, .parquet), in clear or encrypted, or a query."""
 
 OPEN_QUOTE = "a quote that is never closed"
 _HEADER_BYTES = 1 << 20
@@ -63,19 +82,31 @@ def open_source(bench: Workbench, source: Source, view: str = "source") -> Opene
             target = bench.folder / f"{view}.csv"
             query_to_csv(source, target)
             return _open_csv(bench, target, source.name, view)
+        name = source.name
+        if isinstance(source, StoredFile):
+            source = _in_memory(bench, source, view)
         suffix = source.suffix.lower()
         if suffix in (".xlsx", ".xls"):
             target = bench.folder / f"{view}.csv"
             sheet_to_csv(source, target)
-            return _open_csv(bench, target, source.name, view, numbered=True)
+            return _open_csv(bench, target, name, view, numbered=True)
         if suffix == ".parquet":
-            return _open_parquet(bench, source, view)
+            return _open_parquet(bench, source, name, view)
         encoding = detect_encoding(source)
         if encoding in ("utf-8", "utf-8-sig"):
-            return _open_csv(bench, source, source.name, view)
+            return _open_csv(bench, source, name, view)
         target = bench.folder / f"{view}.csv"
         transcode(source, encoding, target)
-        return _open_csv(bench, target, source.name, view)
+        return _open_csv(bench, target, name, view)
+
+
+def _in_memory(bench: Workbench, stored: StoredFile, view: str) -> Path:
+    """The decrypted content under a path of the workbench: a link to anonymous memory, gone with the workbench."""
+    plain = bench.closing.enter_context(open_decrypted(stored.path, stored.key))
+    link = bench.folder / f"{view}.plain{stored.path.suffix}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(f"/proc/self/fd/{plain.fileno()}")
+    return link
 
 
 @contextmanager
@@ -85,7 +116,7 @@ def reading(name: str) -> Iterator[None]:
         yield
     except SourceError:
         raise
-    except (OSError, duckdb.Error) as error:
+    except (OSError, FileSealInvalid, duckdb.Error) as error:
         raise FileUnreadable(*_unreadable(name, error)) from None
 
 
@@ -155,13 +186,13 @@ def _no_open_quote(texts: Sequence[str], odd: bool) -> str:
     return f"CASE WHEN {suspect} THEN {stop} ELSE true END"
 
 
-def _open_parquet(bench: Workbench, path: Path, view: str) -> Opened:
+def _open_parquet(bench: Workbench, path: Path, name: str, view: str) -> Opened:
     source = f"read_parquet({_link(bench, path, view)}, file_row_number = true)"
     described: Sequence[tuple[str, ...]] = bench.connection.execute(f"DESCRIBE FROM {source}").fetchall()
     header = [row[0] for row in described if row[0] != "file_row_number"]
-    texts = ", ".join(f"CAST({quote_name(name)} AS VARCHAR) AS c{i}" for i, name in enumerate(header))
+    texts = ", ".join(f"CAST({quote_name(column)} AS VARCHAR) AS c{i}" for i, column in enumerate(header))
     bench.connection.execute(
         f"CREATE OR REPLACE TEMP VIEW {quote_name(view)} AS "  # noqa: S608
         f"SELECT CAST(file_row_number + 1 AS UBIGINT) AS row_number, false AS surplus, {texts} FROM {source}"
     )
-    return Opened(path.name, view, tuple(tidy_header(h) for h in header))
+    return Opened(name, view, tuple(tidy_header(h) for h in header))
