@@ -20,7 +20,9 @@ def test_a_job_from_request_to_release(village: Any) -> None:
         content = "serial,type,amount,party_id,occurred_at\n" + "".join(
             f"S{n},loan,{n}.00,ID{n},{yesterday}T10:00:00\n" for n in range(1, 6)
         )
-        village.at(org_id).upload(f"/console/data-sets/{name}/files?day={yesterday}", "day.csv", content.encode())
+        village.at(org_id).upload(
+            f"/console/data-sets/{name}/files?day={yesterday}", "day.csv", content.encode()
+        )
     job = village.request(bootstrap.CONTRACT_ID, yesterday)
     answer = village.carry(job)
     assert answer["verdict"]["passed"], answer
