@@ -14,7 +14,7 @@ from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.orders import send_order
 from hefu.coordinator.outcomes import Outcome, ask_all, block
 from hefu.domain.cast import cast
-from hefu.domain.contract import Contract, ContractState
+from hefu.domain.contract import Contract
 from hefu.domain.job import Stage
 from hefu.domain.positions import check_positions
 from hefu.domain.rules.gates import as_evidence, check_gates
@@ -78,7 +78,8 @@ def check_contract(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> 
         row = contracts.load(session, contract.digest)[0]
         used = contracts.uses(session, contract.contract_id)
         own = session.exec(select(UseRow).where(UseRow.job_id == job.job_id)).first()
-    if row.state != ContractState.ACTIVE:
+        running = contracts.runs_on(session, row)
+    if not running:
         out.findings.append(
             block(
                 "contract_not_active",

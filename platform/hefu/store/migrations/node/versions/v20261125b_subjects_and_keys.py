@@ -1,13 +1,13 @@
 """Subjects kept out of computations, and the keys of files at rest.
 
-Revision 20261125b_subjects_and_keys, after 20261125a_filings.
+Revision 20261125b_subjects_and_keys, after 20261125b_preparations.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "20261125b_subjects_and_keys"
-down_revision = "20261125a_filings"
+down_revision = "20261125b_preparations"
 branch_labels = None
 depends_on = None
 
