@@ -154,7 +154,7 @@ class TestTheContract:
         contracts.take_bundle(ctx, contract.digest, world.bundle(contract, others))
         order = world.order(contract, "prepare", "bank")
         assert refused(ctx, order) == "contract_not_signed"
-        monkeypatch.setattr(contracts, "in_force", lambda ctx, session, digest: contract)
+        monkeypatch.setattr(contracts, "in_force", lambda ctx, session, digest, job=None: contract)
         monkeypatch.setattr(ctx.directory, "standing", lambda org: "active")  # nobody is pinned here yet
         orders.accept(ctx, world.order(contract, "prepare", "bank"), "prepare")
 

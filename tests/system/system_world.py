@@ -24,7 +24,7 @@ from hefu.keys.certificates import load_certificate
 from hefu.keys.public import spki_digest
 from hefu.keys.tls import pinned_client_context
 from hefu.local.bootstrap import _FIELDS as FIELDS
-from hefu.local.bootstrap import DATA_SETS, NotInTime, await_true, file_everything, sign_in
+from hefu.local.bootstrap import DATA_SETS, NotInTime, await_true, decide_by_two, file_everything, sign_in
 from hefu.local.console_client import ConsoleClient, ConsoleError
 from hefu.local.organisations import ORGANISATIONS
 from hefu.local.sample import HEADER, DayTruth, write_samples
@@ -68,7 +68,9 @@ class World:
     def sign_contract(self, contract_id: str, **changes: Any) -> str:
         """Draft, propose and sign a contract; answers its digest once it is in force at every node."""
         drafted = self.at("regulator").post("/console/contracts/draft", self.draft(contract_id, **changes))
-        proposed = self.at("regulator").post("/console/contracts", drafted["document"])
+        proposed = decide_by_two(
+            self.system, "regulator", self.at("regulator"), "/console/contracts", drafted["document"]
+        )
         digest = str(proposed["summary"]["digest"])
         parties = [p["org_id"] for p in drafted["document"]["parties"]]
         with ThreadPoolExecutor(len(parties)) as pool:
@@ -151,7 +153,7 @@ class World:
         client = self.at(org)
         await_true(f"{org}: contract", lambda: self._view(client, digest) is not None)
         if client.get(f"/console/contracts/{digest}")["can_sign"]:
-            client.post(f"/console/contracts/{digest}/sign")
+            decide_by_two(self.system, org, client, f"/console/contracts/{digest}/sign")
 
     def _in_force(self, org: str, digest: str) -> None:
         client = self.at(org)

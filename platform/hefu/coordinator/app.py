@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import select
 
 from hefu.coordinator import (
+    approvals,
     contracts,
     decisions,
     deliveries,
@@ -250,6 +251,10 @@ def _add_contracts(app: FastAPI, ctx: CoordinatorContext) -> None:
         contracts.take_notice(ctx, digest, body.envelope, _admitted(ctx, sender))
         return {"digest": digest}
 
+    @app.get("/api/approvals")
+    def asked(sender: Sender) -> list[dict[str, Any]]:
+        return approvals.listed(ctx, _admitted(ctx, sender))
+
     @app.get("/api/schedules")
     def listed_schedules(sender: Sender) -> list[dict[str, Any]]:
         return views.schedules(ctx, _admitted(ctx, sender))
@@ -362,6 +367,7 @@ def _add_internal(app: FastAPI, ctx: CoordinatorContext, token: str) -> None:
     @app.get("/internal/schedules", dependencies=[internal])
     def listed() -> list[dict[str, Any]]:
         contracts.expire(ctx)
+        approvals.tick(ctx)
         keys = ("contract_id", "cron", "time_zone", "run_days", "paused")
         return [{k: s[k] for k in keys} for s in views.schedules(ctx)]
 

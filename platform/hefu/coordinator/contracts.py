@@ -12,7 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from hefu.components.steps import check_step
+from hefu.coordinator import approvals
 from hefu.coordinator.context import CoordinatorContext
+from hefu.domain.approval import Approval, ApprovalState
 from hefu.domain.contract import (
     CONTRACT_TYPE,
     NOTICE_TYPE,
@@ -22,13 +24,22 @@ from hefu.domain.contract import (
     NoticeKind,
     read_contract,
 )
+from hefu.domain.contract_life import is_void, resists_mandate
+from hefu.domain.job import JobState
 from hefu.domain.pins import party_differs, platform_differs
 from hefu.store.base import now
-from hefu.store.coordinator_tables import ContractNoticeRow, ContractRow, ContractSignatureRow, UseRow
+from hefu.store.coordinator_tables import (
+    ContractNoticeRow,
+    ContractRow,
+    ContractSignatureRow,
+    JobRow,
+    UseRow,
+)
 from hefu.store.signed import decode_envelope, read_signed, read_unverified
 from hefu.wire.refusal import Refusal, not_found
 
 _SUSPENDABLE = {ContractState.ACTIVE, ContractState.SUSPENDED}
+_RUNNING = _SUSPENDABLE | {ContractState.SUPERSEDED}  # jobs of a superseded version may still run
 
 
 def propose(ctx: CoordinatorContext, envelope: str, sender: str) -> str:
@@ -42,6 +53,17 @@ def propose(ctx: CoordinatorContext, envelope: str, sender: str) -> str:
             "提交方不是合约参与方",
             "the proposer is not a party of the contract",
             party=sender,
+        )
+    if contract.proposer not in (None, sender):
+        raise Refusal(
+            403,
+            "not_the_proposer",
+            f"合约写明的提出方是 {contract.proposer}",
+            f"the contract names {contract.proposer} as its proposer",
+            party=sender,
+            limit="proposer",
+            mend_zh="由本机构自己起草",
+            mend_en="draft it at your own node",
         )
     _check_pins(ctx, contract)
     for step in contract.computation.steps:
@@ -104,6 +126,7 @@ def propose(ctx: CoordinatorContext, envelope: str, sender: str) -> str:
                 {"by": sender, "version": contract.version},
                 contract=contract.digest,
             )
+            approvals.open_for_contract(ctx, session, contract, sender)
             session.commit()
     return contract.digest
 
@@ -145,6 +168,10 @@ def sign(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> No
                 ContractSignatureRow(digest=digest, org_id=sender, envelope=opened.to_bytes(), at=now())
             )
             session.flush()
+            if row.state == ContractState.SIGNING:
+                approvals.move(
+                    ctx, session, digest, lambda approval: approval.answer(sender, approved=True, at=now())
+                )
         have = {
             s.org_id
             for s in session.exec(select(ContractSignatureRow).where(ContractSignatureRow.digest == digest))
@@ -157,15 +184,21 @@ def sign(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> No
                 )
             ):
                 if old.state in (ContractState.ACTIVE, ContractState.SUSPENDED, ContractState.SIGNING):
+                    if old.state == ContractState.SIGNING:
+                        _overtaken(ctx, session, old)
                     old.state = ContractState.SUPERSEDED.value
                     session.add(old)
             session.add(row)
             ctx.record(session, "contract_active", {"signatures": len(have)}, contract=digest)
+            _carry_over(ctx, session, contract)
         session.commit()
 
 
 def take_notice(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> None:
-    """Take a party's refusal, suspension, resumption or termination."""
+    """Take a party's refusal, withdrawal, suspension, resumption or termination.
+
+    A supervised party's attempt to stop a statutory supervision is kept as its signed refusal and changes no state.
+    """
     notice = read_unverified(envelope, ContractNotice, NOTICE_TYPE)
     read_signed(envelope, ContractNotice, NOTICE_TYPE, ctx.directory.registered(sender).key)
     with ctx.session() as session:
@@ -183,14 +216,44 @@ def take_notice(ctx: CoordinatorContext, digest: str, envelope: str, sender: str
                 party=sender,
             )
         state = ContractState(row.state)
+        void = is_void(contract, notice.kind, sender)
         match notice.kind:
+            case NoticeKind.SUSPEND | NoticeKind.TERMINATE if void and state in _RUNNING | {
+                ContractState.SIGNING
+            }:
+                pass  # kept below, without effect
             case NoticeKind.REFUSE if state is ContractState.SIGNING:
                 row.state = ContractState.REFUSED.value
-            case NoticeKind.SUSPEND if state in _SUSPENDABLE:
+                approvals.move(
+                    ctx,
+                    session,
+                    digest,
+                    lambda approval: _declined(approval, sender, notice.reason),
+                )
+            case NoticeKind.WITHDRAW if state is ContractState.SIGNING:
+                if sender != row.proposed_by:
+                    raise _not_the_proposer(row, sender)
+                row.state = ContractState.WITHDRAWN.value
+                approvals.move(
+                    ctx,
+                    session,
+                    digest,
+                    lambda approval: _withdrawn(approval, sender, notice.reason),
+                )
+            case NoticeKind.SUSPEND if state in _RUNNING:
                 row.state = ContractState.SUSPENDED.value
             case NoticeKind.RESUME if state is ContractState.SUSPENDED:
-                row.state = ContractState.ACTIVE.value if _all_resumed(session, digest, sender) else row.state
-            case NoticeKind.TERMINATE if state in _SUSPENDABLE | {ContractState.SIGNING}:
+                row.state = (
+                    _state_unsuspended(session, contract) if _all_resumed(session, digest, sender) else row.state
+                )
+            case NoticeKind.TERMINATE if state in _RUNNING | {ContractState.SIGNING}:
+                if state is ContractState.SIGNING:
+                    approvals.move(
+                        ctx,
+                        session,
+                        digest,
+                        lambda approval: _declined(approval, sender, notice.reason),
+                    )
                 row.state = ContractState.TERMINATED.value
             case _:
                 raise Refusal(
@@ -217,17 +280,106 @@ def take_notice(ctx: CoordinatorContext, digest: str, envelope: str, sender: str
             {"kind": notice.kind.value, "by": sender, "notice": notice.digest},
             contract=digest,
         )
+        if resists_mandate(contract, notice.kind, sender):
+            ctx.record(
+                session,
+                "supervision_refused",
+                {"kind": notice.kind.value, "by": sender, "notice": notice.digest},
+                contract=digest,
+            )
         session.commit()
+
+
+def _declined(approval: Approval, sender: str, reason: str) -> Approval:
+    """With the refusal, or overdue where it comes after the deadline: the contract is refused all the same."""
+    late = approval.expire(now())
+    if late.state is not ApprovalState.OPEN:
+        return late
+    return approval.answer(sender, approved=False, at=now(), reason=reason)
+
+
+def _withdrawn(approval: Approval, sender: str, reason: str) -> Approval:
+    late = approval.expire(now())
+    return late if late.state is not ApprovalState.OPEN else approval.withdraw(sender, at=now(), reason=reason)
+
+
+def _not_the_proposer(row: ContractRow, sender: str) -> Refusal:
+    return Refusal(
+        403,
+        "not_the_proposer",
+        f"只有提出方 {row.proposed_by} 可以撤回",
+        f"only the proposer, {row.proposed_by}, withdraws it",
+        party=sender,
+        limit=row.proposed_by,
+        mend_zh="不同意时请拒签并说明理由",
+        mend_en="refuse to sign, and say why",
+    )
+
+
+def _state_unsuspended(session: Session, contract: Contract) -> str:
+    """Superseded where a newer version has come into force meanwhile, else active."""
+    newer = session.exec(
+        select(ContractRow).where(
+            ContractRow.contract_id == contract.contract_id,
+            ContractRow.version > contract.version,
+            col(ContractRow.activated_at).is_not(None),
+        )
+    ).first()
+    return (ContractState.ACTIVE if newer is None else ContractState.SUPERSEDED).value
+
+
+def _overtaken(ctx: CoordinatorContext, session: Session, old: ContractRow) -> None:
+    """A version that was still being signed when a newer one came into force is asked for no longer."""
+    reason = "已有更新版本生效 / a newer version is in force"
+    approvals.move(
+        ctx,
+        session,
+        old.digest,
+        lambda approval: (
+            approval.withdraw(approval.requested_by, at=now(), reason=reason)
+            if approval.state is ApprovalState.OPEN
+            else approval
+        ),
+    )
+
+
+def _carry_over(ctx: CoordinatorContext, session: Session, contract: Contract) -> None:
+    """Jobs that nobody has started yet go on under the new version; those that run finish under the old one."""
+    waiting = select(JobRow).where(
+        JobRow.contract_id == contract.contract_id,
+        JobRow.contract_digest != contract.digest,
+        JobRow.state == JobState.REQUESTED.value,
+        col(JobRow.started_at).is_(None),
+    )
+    for job in session.exec(waiting.with_for_update()):
+        before, job.contract_digest = job.contract_digest, contract.digest
+        session.add(job)
+        ctx.record(
+            session, "job_carried_over", {"from": before}, contract=contract.digest, job=job.job_id
+        )
+
+
+def runs_on(session: Session, row: ContractRow) -> bool:
+    """May a job that was created under this version go on? Active, or superseded after it was in force, unless held.
+
+    No job is created under a superseded version: `active` finds none.
+    """
+    if row.state == ContractState.SUPERSEDED:
+        return row.activated_at is not None and _all_resumed(session, row.digest, "")
+    return row.state == ContractState.ACTIVE.value
 
 
 def _all_resumed(session: Session, digest: str, sender: str) -> bool:
     """Whoever suspended must resume: nobody lifts another's suspension."""
     held: dict[str, bool] = {}
+    contract = load(session, digest)[1]
     for row in session.exec(
         select(ContractNoticeRow)
         .where(ContractNoticeRow.digest == digest)
         .order_by(col(ContractNoticeRow.id))
     ):
+        if is_void(contract, NoticeKind(row.kind), row.org_id):
+            continue
         if row.kind in ("suspend", "resume"):
             held[row.org_id] = row.kind == "suspend"
     held[sender] = False

@@ -78,7 +78,8 @@ def check_contract(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> 
         row = contracts.load(session, contract.digest)[0]
         used = contracts.uses(session, contract.contract_id)
         own = session.exec(select(UseRow).where(UseRow.job_id == job.job_id)).first()
-    if row.state != ContractState.ACTIVE:
+        running = contracts.runs_on(session, row)
+    if not running:
         out.findings.append(
             block(
                 "contract_not_active",

@@ -205,11 +205,15 @@ class Duties(Document):
 
 
 class Contract(Document):
-    """One version of an electronic contract."""
+    """One version of an electronic contract.
+
+    proposer  who proposes this version, and alone may withdraw it; every node reads it here
+    """
 
     contract_id: ContractId
     version: Annotated[int, Field(ge=1)]
     previous: Digest | None = None
+    proposer: OrgId | None = None
     template: Literal[
         "t1_reconciliation",
         "joint_statistics",
@@ -249,6 +253,7 @@ class Contract(Document):
         if len(set(known)) != len(known):
             raise ValueError("parties: an organisation stands twice")
         named = {
+            "proposer": (self.proposer,) if self.proposer else (),
             "platform.operator": (self.platform.operator,),
             "data_sets.owner": tuple(d.owner for d in self.data_sets),
             "computation.compute_parties": self.computation.compute_parties,
@@ -307,7 +312,7 @@ def read_contract(document: bytes) -> Contract:
 
 
 class ContractState(StrEnum):
-    """draft → proposed/signing → active → suspended ⇄ active → expired / exhausted / terminated; refused while signing."""
+    """draft → proposed/signing → active → suspended ⇄ active → expired / exhausted / terminated; refused or withdrawn while signing."""
 
     SIGNING = "signing"
     ACTIVE = "active"
@@ -317,6 +322,7 @@ class ContractState(StrEnum):
     EXHAUSTED = "exhausted"
     SUPERSEDED = "superseded"
     TERMINATED = "terminated"
+    WITHDRAWN = "withdrawn"
 
 
 class NoticeKind(StrEnum):
@@ -326,10 +332,11 @@ class NoticeKind(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     TERMINATE = "terminate"
+    WITHDRAW = "withdraw"
 
 
 class ContractNotice(Document):
-    """A party's refusal (before it is active), suspension, resumption or termination."""
+    """A party's refusal or the proposer's withdrawal (before it is active), a suspension, resumption or termination."""
 
     contract: Digest
     contract_id: ContractId

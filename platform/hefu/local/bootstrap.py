@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -17,6 +18,11 @@ from hefu.local.sample_filings import SampleFiling, contract_filings, general_fi
 from hefu.local.system import LocalSystem
 
 CONTRACT_ID = "T1-DEMO"
+MANDATE = "示监发〔2026〕1号"
+MANDATE_FILE = (
+    f"{MANDATE}（示例文件）：从业机构与存管银行应配合监管方进行资金流水 T+1 对账。 / "
+    "Sample file: institutions and banks take part in the T+1 reconciliation of fund flows."
+)
 DATA_SETS = {"institution": "institution-business-records", "bank": "bank-fund-flows"}
 _FIELDS: tuple[tuple[str, str, str, str, str, str, str], ...] = (
     ("serial", "text", "quasi", "none", "C1", "业务流水号", "serial number"),
@@ -97,6 +103,15 @@ def sign_in(system: LocalSystem, org_id: str, *, reviewer: bool = False) -> Cons
     return ConsoleClient(org_id, url, system.node(org_id).certificate, name, password)
 
 
+def decide_by_two(
+    system: LocalSystem, org_id: str, preparer: ConsoleClient, path: str, body: dict[str, Any] | None = None
+) -> Any:
+    """A decision under the two-person rule: the account prepares it, the reviewer approves it. Answers what the second got."""
+    preparer.post(path, body)
+    with sign_in(system, org_id, reviewer=True) as reviewer:
+        return reviewer.post(path, body)
+
+
 def admit_everybody(system: LocalSystem) -> None:
     """The auditor reviews, the operator admits; nodes take their certificates."""
     with sign_in(system, "operator") as operator, sign_in(system, "auditor") as auditor:
@@ -154,7 +169,8 @@ def sign_contract(system: LocalSystem, first_day: date) -> str:
         "valid_until": (moment + timedelta(days=365)).isoformat(),
         "first_day": first_day.isoformat(),
         "retry_seconds": 20,
-        "mandate_number": "示监发〔2026〕1号",
+        "mandate_number": MANDATE,
+        "mandate_digest": hashlib.sha256(MANDATE_FILE.encode()).hexdigest(),
     }
     with sign_in(system, "regulator") as regulator:
         for known in regulator.get("/console/contracts"):
@@ -163,12 +179,13 @@ def sign_contract(system: LocalSystem, first_day: date) -> str:
                 break
         else:
             drafted = regulator.post("/console/contracts/draft", draft)
-            digest = str(regulator.post("/console/contracts", drafted["document"])["summary"]["digest"])
+            proposed = decide_by_two(system, "regulator", regulator, "/console/contracts", drafted["document"])
+            digest = str(proposed["summary"]["digest"])
     for org_id in ORGANISATIONS:
         with sign_in(system, org_id) as client:
             await_true(f"{org_id}: contract", lambda c=client: _known(c, digest))  # type: ignore[misc]  # bound now
             if client.get(f"/console/contracts/{digest}")["can_sign"]:
-                client.post(f"/console/contracts/{digest}/sign")
+                decide_by_two(system, org_id, client, f"/console/contracts/{digest}/sign")
     for org_id in ORGANISATIONS:
         with sign_in(system, org_id) as client:
             await_true(f"{org_id}: contract in force", lambda c=client: _in_force(c, digest))  # type: ignore[misc]  # bound now

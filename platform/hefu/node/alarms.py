@@ -13,6 +13,8 @@ from datetime import date, timedelta
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
+from hefu.domain.businessdays import business_date
+from hefu.domain.verdict import Finding
 from hefu.domain.warnings import DayFigures, Limits, evaluate
 from hefu.node import preferences
 from hefu.node.console_models import AlarmRules, AlarmView
@@ -58,6 +60,22 @@ def evaluate_day(ctx: NodeContext, contract_id: str, day: date) -> list[AlarmVie
             raised.append(row)
         session.commit()
         return [alarm_view(row) for row in raised]
+
+
+def raise_finding(ctx: NodeContext, session: Session, contract_id: str, finding: Finding) -> None:
+    """Raise an alarm about what a party did, today; the caller commits."""
+    row = AlarmRow(
+        alarm_id=secrets.token_hex(8),
+        rule=finding.rule,
+        contract_id=contract_id,
+        business_date=business_date(now()),
+        party=finding.party,
+        message_zh=finding.message_zh,
+        message_en=finding.message_en,
+        raised_at=now(),
+    )
+    session.add(row)
+    ctx.record(session, "alarm_raised", {"alarm": row.alarm_id})
 
 
 def list_views(ctx: NodeContext) -> list[AlarmView]:

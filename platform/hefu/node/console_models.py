@@ -48,6 +48,7 @@ from hefu.domain.dataset import DataSet
 from hefu.domain.identity import Role, Standing
 from hefu.domain.job import JobState, Stage
 from hefu.domain.verdict import Verdict
+from hefu.node.contract_life_models import PreparationView
 
 UserRole = Literal["admin", "preparer", "approver", "viewer"]
 
@@ -122,6 +123,8 @@ class Todo(Shape):
         "case",
         "late_data",
         "record",
+        "preparation",
+        "approval",
     ]
     title_zh: str
     title_en: str
@@ -252,6 +255,7 @@ class ContractView(Shape):
     signatures: list[SignatureView]
     findings: list[Verdict] = []
     can_sign: bool
+    prepared: list[PreparationView] = []
 
 
 class ReconciliationDraft(Shape):
@@ -285,6 +289,7 @@ class ReconciliationDraft(Shape):
     window_minutes: int = 120
     retention_days: int = 1825
     mandate_number: str | None = None
+    mandate_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     reviewers: list[str] = []
     signing_days: int = 7
 

@@ -9,6 +9,7 @@ from hefu.domain.contract import Contract, ContractState, read_contract
 from hefu.domain.identity import Application
 from hefu.domain.positions import check_positions
 from hefu.domain.verdict import judge
+from hefu.node import two_persons
 from hefu.node.console_models import ContractSummary, ContractView, SignatureView
 from hefu.node.context import NodeContext
 from hefu.node.directory import UnknownPeer
@@ -97,18 +98,27 @@ def _view(
     signatures: list[SignatureView],
     approver: bool,
 ) -> ContractView:
-    own = [signature for signature in signatures if signature.org_id == ctx.org_id]
-    open_for_us = bool(own) and own[0].state == "waiting"
-    return ContractView(
+    prepared = two_persons.listed(ctx, summary.digest)
+    found = ContractView(
         summary=summary,
         document=contract,
         canonical=contract.to_bytes().decode(),
         signatures=signatures,
         findings=[judge("contract_review", check_positions(contract, _applications(ctx, contract)))],
-        can_sign=approver
-        and open_for_us
-        and summary.state is ContractState.SIGNING
-        and contract.signing_deadline > now(),
+        can_sign=False,
+        prepared=prepared,
+    )
+    return found.model_copy(update={"can_sign": approver and signable(found, ctx.org_id)})
+
+
+def signable(view: ContractView, org_id: str) -> bool:
+    """Does the contract still wait for this organisation's signature?"""
+    own = [signature for signature in view.signatures if signature.org_id == org_id]
+    return (
+        bool(own)
+        and own[0].state == "waiting"
+        and view.summary.state is ContractState.SIGNING
+        and view.document.signing_deadline > now()
     )
 
 

@@ -7,10 +7,10 @@ contract pins, and each pinned key is that of an admitted application. Nothing o
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from hefu.components.registry import code_digest
 from hefu.components.steps import check_step
@@ -23,14 +23,16 @@ from hefu.domain.contract import (
     NoticeKind,
     read_contract,
 )
+from hefu.domain.contract_life import effective, resists_mandate, supervision_refused
 from hefu.domain.errors import DocumentInvalid
+from hefu.domain.job import ORDER_TYPE, Order
 from hefu.domain.pins import party_differs, platform_differs
 from hefu.domain.positions import check_positions
 from hefu.keys.public import load_public_ed25519, public_b64
-from hefu.node import registry
+from hefu.node import alarms, registry
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.store.base import now
-from hefu.store.node_tables import ContractNoticeRow, ContractRow, ContractSignatureRow
+from hefu.store.node_tables import ContractNoticeRow, ContractRow, ContractSignatureRow, OrderRow
 from hefu.store.signed import (
     decode_envelope,
     encode_envelope,
@@ -43,6 +45,18 @@ from hefu.wire.errors import WireError
 from hefu.wire.refusal import Refusal, not_found
 
 log = logging.getLogger("hefu.node")
+
+_WAS_IN_FORCE = [
+    state.value
+    for state in (
+        ContractState.ACTIVE,
+        ContractState.SUSPENDED,
+        ContractState.SUPERSEDED,
+        ContractState.EXPIRED,
+        ContractState.EXHAUSTED,
+        ContractState.TERMINATED,
+    )
+]
 
 
 def verify_parties(ctx: NodeContext, contract: Contract) -> dict[str, str]:
@@ -173,8 +187,22 @@ def _sign(ctx: NodeContext, contract: Contract, user: str, *, proposing: bool) -
 
 
 def give_notice(ctx: NodeContext, digest: str, kind: NoticeKind, reason: str, user: str) -> dict[str, str]:
-    """Refuse, suspend, resume or terminate; told to every party directly. Answers whom it reached."""
-    contract = stored(ctx, digest)[1]
+    """Refuse, withdraw, suspend, resume or terminate; told to every party directly. Answers whom it reached.
+
+    raises  Refusal: not_the_proposer (403)
+    """
+    row, contract = stored(ctx, digest)
+    if kind is NoticeKind.WITHDRAW and ctx.org_id != (contract.proposer or row.proposed_by):
+        raise Refusal(
+            403,
+            "not_the_proposer",
+            "只有提出方可以撤回",
+            "only the proposer withdraws it",
+            party=ctx.org_id,
+            limit=contract.proposer or row.proposed_by,
+            mend_zh="不同意时请拒签并说明理由",
+            mend_en="refuse to sign, and say why",
+        )
     with ctx.session() as session:
         given = [n.issued_at for n in _notices(session, digest) if n.org_id == ctx.org_id]
     notice = ContractNotice(
@@ -235,6 +263,16 @@ def take_notice(ctx: NodeContext, envelope: str, *, by: str = "") -> None:
         session.flush()
         row.state = state_of(session, contract).value
         session.add(row)
+        if resists_mandate(contract, notice.kind, notice.org_id):
+            finding = supervision_refused(contract, notice)
+            ctx.record(
+                session,
+                "supervision_refused",
+                {"kind": notice.kind.value, "from": notice.org_id, "notice": notice.digest},
+                contract=notice.contract,
+            )
+            if contract.mandate is not None and ctx.org_id == contract.mandate.authority:
+                alarms.raise_finding(ctx, session, notice.contract_id, finding)
         kind = "contract_notice_given" if notice.org_id == ctx.org_id else "contract_notice_received"
         ctx.record(
             session,
@@ -336,31 +374,91 @@ def state_of(session: Session, contract: Contract) -> ContractState:
             select(ContractSignatureRow).where(ContractSignatureRow.digest == contract.digest)
         )
     }
+    complete = signed == {p.org_id for p in contract.parties}
     suspended: dict[str, bool] = {}
-    for notice in _notices(session, contract.digest):
+    for notice in effective(contract, _notices(session, contract.digest)):
         match notice.kind:
             case NoticeKind.TERMINATE:
                 return ContractState.TERMINATED
-            case NoticeKind.REFUSE if signed != {p.org_id for p in contract.parties}:
+            case NoticeKind.REFUSE if not complete:
                 return ContractState.REFUSED
+            case NoticeKind.WITHDRAW if _withdraws(session, contract, notice, complete):
+                return ContractState.WITHDRAWN
             case NoticeKind.SUSPEND:
                 suspended[notice.org_id] = True
             case NoticeKind.RESUME:
                 suspended[notice.org_id] = False
-    if signed != {p.org_id for p in contract.parties}:
+    if not complete:
         return ContractState.SIGNING
     if any(suspended.values()):
         return ContractState.SUSPENDED
+    if superseded_at(session, contract) is not None:
+        return ContractState.SUPERSEDED
+    return ContractState.EXPIRED if now() > contract.limits.valid_until else ContractState.ACTIVE
+
+
+def _withdraws(session: Session, contract: Contract, notice: ContractNotice, complete: bool) -> bool:
+    """Is it the proposer's, and did it reach this node before the last signature did? Who proposed stands in the document."""
+    row = session.get_one(ContractRow, contract.digest)
+    if notice.org_id != (contract.proposer or row.proposed_by):
+        return False
+    if not complete:
+        return True
+    came = session.exec(
+        select(ContractNoticeRow.at).where(
+            ContractNoticeRow.digest == contract.digest,
+            ContractNoticeRow.org_id == notice.org_id,
+            ContractNoticeRow.kind == NoticeKind.WITHDRAW.value,
+        )
+    ).all()
+    return bool(came) and min(came) <= _complete_at(session, contract.digest)
+
+
+def _complete_at(session: Session, digest: str) -> datetime:
+    """When this node had the last of the signatures that it has."""
+    return max(
+        session.exec(select(ContractSignatureRow.at).where(ContractSignatureRow.digest == digest)).all()
+    )
+
+
+def superseded_at(session: Session, contract: Contract) -> datetime | None:
+    """When a newer version came into force at this node; None while none has."""
     newer = session.exec(
         select(ContractRow).where(
             ContractRow.contract_id == contract.contract_id,
             ContractRow.version > contract.version,
-            ContractRow.state == ContractState.ACTIVE.value,
+            col(ContractRow.state).in_(_WAS_IN_FORCE),
         )
-    ).first()
-    if newer is not None:
-        return ContractState.SUPERSEDED
-    return ContractState.EXPIRED if now() > contract.limits.valid_until else ContractState.ACTIVE
+    ).all()
+    moments = [
+        _complete_at(session, row.digest)
+        for row in newer
+        if _signers(session, row.digest) == {p.org_id for p in read_contract(row.document).parties}
+    ]
+    return min(moments, default=None)
+
+
+def _signers(session: Session, digest: str) -> set[str]:
+    return set(
+        session.exec(select(ContractSignatureRow.org_id).where(ContractSignatureRow.digest == digest)).all()
+    )
+
+
+def began_before(ctx: NodeContext, session: Session, contract: Contract, job: str) -> bool:
+    """Did this job run under the contract before a newer version came into force? By this node's own record of orders.
+
+    A data owner goes by orders that it accepted itself, so that nobody who lies about a job's age gets at its data. A
+    party without data of its own holds nothing that an old contract could give away, and may get its first order late.
+    """
+    moment = superseded_at(session, contract)
+    if moment is None:
+        return False
+    if ctx.org_id not in contract.owners():
+        return True
+    for row in session.exec(select(OrderRow).where(OrderRow.job == job, OrderRow.accepted, OrderRow.at <= moment)):
+        if read_unverified(row.envelope, Order, ORDER_TYPE).contract == contract.digest:
+            return True
+    return False
 
 
 def _notices(session: Session, digest: str) -> list[ContractNotice]:
@@ -372,8 +470,10 @@ def _notices(session: Session, digest: str) -> list[ContractNotice]:
     return sorted(found, key=lambda n: (n.issued_at, n.kind is NoticeKind.SUSPEND))
 
 
-def in_force(ctx: NodeContext, session: Session, digest: str) -> Contract:
+def in_force(ctx: NodeContext, session: Session, digest: str, *, job: str | None = None) -> Contract:
     """The contract, if it is in force by this node's own view: all signatures verified again now.
+
+    job  a job that may finish under a superseded version, where it began before the newer one came into force
 
     Our own must be by our own key, whatever key the contract names for us: what we never signed binds us to nothing.
 
@@ -414,7 +514,12 @@ def in_force(ctx: NodeContext, session: Session, digest: str) -> Contract:
             raise _altered(party.org_id)
     state = state_of(session, contract)
     moment = now()
-    if state is not ContractState.ACTIVE:
+    finishing = (
+        state is ContractState.SUPERSEDED
+        and job is not None
+        and began_before(ctx, session, contract, job)
+    )
+    if state is not ContractState.ACTIVE and not finishing:
         raise Refusal(
             403,
             "contract_not_active",

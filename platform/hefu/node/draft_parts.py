@@ -161,11 +161,17 @@ def mandate_clause(draft: ReconciliationDraft) -> Mandate | None:
     """The statutory mandate, where there is one."""
     if draft.mandate_number is None:
         return None
+    if draft.mandate_digest is None:
+        raise clause_invalid(
+            "mandate.file_digest",
+            "请上传法定监管文件，以其 SHA-256 摘要写入合约",
+            "the file of the statutory mandate is needed: its SHA-256 goes into the contract",
+        )
     return build(
         Mandate,
         "mandate",
         document_number=draft.mandate_number,
-        file_digest=clauses.text_digest(draft.mandate_number),
+        file_digest=draft.mandate_digest,
         authority=draft.regulator,
         supervised=tuple(dict.fromkeys([*draft.institutions, *draft.banks])),
     )

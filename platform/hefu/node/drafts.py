@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict
+from sqlmodel import col, select
 
 from hefu.components.registry import code_digest
 from hefu.domain.contract import (
@@ -64,13 +65,14 @@ def reconciliation(
     applications = _applications(ctx, cast, participants)
     data_sets = [data_set_clause(draft, found, side) for found, side in choose_data_sets(ctx, draft)]
     parameters = parameters_of(draft, data_sets)
-    version, previous = _predecessor(ctx, draft.contract_id)
+    version, previous = predecessor(ctx, draft.contract_id)
     return build(
         Contract,
         "",
         contract_id=draft.contract_id,
         version=version,
         previous=previous,
+        proposer=ctx.org_id,
         template="t1_reconciliation",
         title=draft.title,
         title_en=draft.title_en,
@@ -228,10 +230,8 @@ def _party(ctx: NodeContext, draft: ReconciliationDraft, application: Applicatio
     )
 
 
-def _predecessor(ctx: NodeContext, contract_id: str) -> tuple[int, str | None]:
+def predecessor(ctx: NodeContext, contract_id: str) -> tuple[int, str | None]:
     """Version and predecessor: the newest version that this node knows comes before."""
-    from sqlmodel import col, select
-
     with ctx.session() as session:
         newest = session.exec(
             select(ContractRow)

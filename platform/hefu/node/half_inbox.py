@@ -58,7 +58,7 @@ def take_half(ctx: NodeContext, sender: str, body: bytes) -> dict[str, Any]:
             422, "half_invalid", "结果分片格式错误", "the half is malformed", party=sender
         ) from error
     with ctx.session() as session:
-        contract = contracts.in_force(ctx, session, head.contract)
+        contract = contracts.in_force(ctx, session, head.contract, job=head.job)
         n0, _, n2 = contract.computation.compute_parties
         if sender not in (n0, n2) or ctx.org_id not in contract.recipients():
             raise Refusal(

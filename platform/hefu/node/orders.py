@@ -42,7 +42,7 @@ def accept(ctx: NodeContext, envelope: str, kind: OrderKind) -> tuple[Order, Con
             if kind in ("abort", "finish"):
                 contract = contracts.stored(ctx, order.contract)[1]
             else:
-                contract = contracts.in_force(ctx, session, order.contract)
+                contract = contracts.in_force(ctx, session, order.contract, job=order.job)
             read_signed(envelope, Order, ORDER_TYPE, load_public_ed25519(contract.platform.coordinator_key))
             _check_job(session, contract, order)
             if kind not in ("abort", "finish"):

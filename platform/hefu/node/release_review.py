@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hefu.domain.contract import read_contract
+from hefu.domain.contract import Contract, read_contract
 from hefu.domain.job import DECISION_TYPE, JobState, ReleaseDecision, Stage
 from hefu.node.console_models import JobView
 from hefu.node.context import COORDINATOR, NodeContext
@@ -12,10 +12,9 @@ from hefu.store.node_tables import ContractRow
 from hefu.store.signed import encode_envelope, sign_document
 
 
-def decide(ctx: NodeContext, told: JobView, approved: bool, reason: str) -> None:
-    """Sign the decision on the newest attempt and hand it in; the evidence commits first, so that it is never lost.
+def check(ctx: NodeContext, told: JobView) -> Contract:
+    """May this organisation decide on the job now? Answers the contract.
 
-    told    the job as the coordinator shows it; contract and reviewers come from this node's own verified copy
     raises  Refusal: not_found · not_a_reviewer (403) · not_awaited (409)
     """
     job = told.summary
@@ -43,6 +42,18 @@ def decide(ctx: NodeContext, told: JobView, approved: bool, reason: str) -> None
                 "请刷新任务状态",
                 "refresh the job",
             )
+    return contract
+
+
+def decide(ctx: NodeContext, told: JobView, approved: bool, reason: str) -> None:
+    """Sign the decision on the newest attempt and hand it in; the evidence commits first, so that it is never lost.
+
+    told    the job as the coordinator shows it; contract and reviewers come from this node's own verified copy
+    raises  Refusal: not_found · not_a_reviewer (403) · not_awaited (409)
+    """
+    job = told.summary
+    contract = check(ctx, told)
+    with ctx.session() as session:
         decision = ReleaseDecision(
             contract=contract.digest,
             job=job.job_id,

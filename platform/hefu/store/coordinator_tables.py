@@ -195,6 +195,18 @@ class FilingRow(CoordinatorRow, table=True):
     at: datetime = moment()
 
 
+class ApprovalRow(CoordinatorRow, table=True):
+    """One decision that parties are asked for, as `hefu.domain.approval` has it."""
+
+    __tablename__ = "approval"
+    kind: str
+    subject: str = Field(primary_key=True)
+    contract_id: str | None = Field(default=None, index=True)  # decisions of one contract
+    state: str = Field(index=True)  # open ones, for deadlines and reminders
+    deadline: datetime = moment()
+    value: dict[str, Any] = json_column()
+
+
 class JournalRow(CoordinatorRow, table=True):
     """The coordinator's own signed evidence."""
 

@@ -308,6 +308,27 @@ class FilingRow(NodeRow, table=True):
     at: datetime = moment()
 
 
+class PreparationRow(NodeRow, table=True):
+    """A decision that one person prepared and another one has to approve (经办/复核).
+
+    subject   the contract's digest or the job
+    content   SHA-256 of what exactly was prepared: the other person approves the same
+    document  a proposal's contract, which is not stored elsewhere yet
+    """
+
+    __tablename__ = "preparation"
+    preparation_id: str = Field(primary_key=True)
+    kind: str  # propose, sign, notice, release
+    subject: str = Field(index=True)  # what waits for a contract or job
+    content: str
+    prepared_by: str
+    prepared_at: datetime = moment()
+    state: str = "prepared"  # prepared, approved, refused
+    decided_by: str = ""
+    reason: str = ""
+    document: bytes | None = blob(nullable=True)
+
+
 class FilingDraftRow(NodeRow, table=True):
     """A filing that one person prepared and another one has to approve before it is signed (经办/复核)."""
 

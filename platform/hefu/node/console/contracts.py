@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 from fastapi import APIRouter, Depends
 
 from hefu.domain.contract import Contract
-from hefu.node import contract_views, drafts
+from hefu.node import contract_views, drafts, template_drafts, two_persons
 from hefu.node import contracts as service
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
@@ -14,6 +16,7 @@ from hefu.node.console.participants import list_participants
 from hefu.node.console.upstream import fetch
 from hefu.node.console_models import ContractSummary, ContractView, NoticeRequest, ReconciliationDraft
 from hefu.node.context import NodeContext
+from hefu.node.contract_life_models import TemplateDraft
 from hefu.node.refusals import conflict
 from hefu.wire.errors import WireError
 
@@ -26,13 +29,16 @@ def list_contracts(ctx: NodeContext) -> list[ContractSummary]:
         return contract_views.local_summaries(ctx)
 
 
+def view_contract(ctx: NodeContext, digest: str, person: Person) -> ContractView:
+    """One contract as this person sees it. Raises Refusal (not_found)."""
+    told = next((summary for summary in list_contracts(ctx) if summary.digest == digest), None)
+    return contract_views.view(ctx, digest, told=told, approver=person.may("approver"))
+
+
 def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     """contracts."""
     router = APIRouter(prefix="/contracts", route_class=ConsoleRoute)
-
-    def view(digest: str, person: Person) -> ContractView:
-        told = next((summary for summary in list_contracts(ctx) if summary.digest == digest), None)
-        return contract_views.view(ctx, digest, told=told, approver=person.may("approver"))
+    prepares = access.require("preparer", "approver")
 
     @router.get("")
     def contracts(person: Person = Depends(access.require())) -> list[ContractSummary]:
@@ -40,22 +46,38 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
 
     @router.post("/draft")
     def draft(
-        request: ReconciliationDraft, person: Person = Depends(access.require("preparer", "approver"))
+        request: TemplateDraft | ReconciliationDraft, person: Person = Depends(prepares)
     ) -> ContractView:
-        contract = drafts.reconciliation(ctx, request, list_participants(ctx))
+        known = list_participants(ctx)
+        if isinstance(request, TemplateDraft):
+            contract = template_drafts.draft_from_template(ctx, request, known)
+        else:
+            contract = drafts.reconciliation(ctx, request, known)
         return contract_views.view_draft(ctx, contract, approver=person.may("approver"))
 
     @router.post("", status_code=201)
-    def propose(contract: Contract, person: Person = Depends(access.require("approver"))) -> ContractView:
-        return view(service.propose(ctx, contract, person.username), person)
+    def propose(contract: Contract, person: Person = Depends(prepares)) -> ContractView:
+        kept = two_persons.pass_on(
+            ctx,
+            "propose",
+            contract.digest,
+            person.username,
+            approver=person.may("approver"),
+            document=contract.to_bytes(),
+        )
+        if kept is not None:
+            return contract_views.view_draft(ctx, contract, approver=person.may("approver"))
+        digest = service.propose(ctx, contract, person.username)
+        two_persons.settle(ctx, "propose", digest, person.username)
+        return view_contract(ctx, digest, person)
 
     @router.get("/{digest}")
     def one(digest: str, person: Person = Depends(access.require())) -> ContractView:
-        return view(safe(digest), person)
+        return view_contract(ctx, safe(digest), person)
 
     @router.post("/{digest}/sign")
-    def sign(digest: str, person: Person = Depends(access.require("approver"))) -> ContractView:
-        if not view(safe(digest), person).can_sign:
+    def sign(digest: str, person: Person = Depends(prepares)) -> ContractView:
+        if not contract_views.signable(view_contract(ctx, safe(digest), person), ctx.org_id):
             raise conflict(
                 "not_to_be_signed",
                 "本机构不能签署该合约：不是签署方、已签署、已过签署期限或不在签署中",
@@ -63,14 +85,22 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
                 "请刷新合约状态",
                 "refresh the contract",
             )
-        service.sign(ctx, digest, person.username)
-        return view(digest, person)
+        approver = person.may("approver")
+        if two_persons.pass_on(ctx, "sign", digest, person.username, approver=approver) is None:
+            service.sign(ctx, digest, person.username)
+            two_persons.settle(ctx, "sign", digest, person.username)
+        return view_contract(ctx, digest, person)
 
     @router.post("/{digest}/notices")
-    def notice(
-        digest: str, request: NoticeRequest, person: Person = Depends(access.require("approver"))
-    ) -> ContractView:
-        service.give_notice(ctx, safe(digest), request.kind, request.reason, person.username)
-        return view(digest, person)
+    def notice(digest: str, request: NoticeRequest, person: Person = Depends(prepares)) -> ContractView:
+        view_contract(ctx, safe(digest), person)
+        content = json.dumps([request.kind.value, request.reason], ensure_ascii=False)
+        kept = two_persons.pass_on(
+            ctx, "notice", digest, person.username, approver=person.may("approver"), content=content
+        )
+        if kept is None:
+            service.give_notice(ctx, digest, request.kind, request.reason, person.username)
+            two_persons.settle(ctx, "notice", digest, person.username, content=content)
+        return view_contract(ctx, digest, person)
 
     return router

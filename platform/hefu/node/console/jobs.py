@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 from fastapi import APIRouter, Depends, Query
 
-from hefu.node import release_review
+from hefu.node import release_review, two_persons
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.checks import day, safe
@@ -67,10 +68,20 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
 
     @router.post("/jobs/{job_id}/decision")
     def decide(
-        job_id: str, request: ReviewRequest, person: Person = Depends(access.require("approver"))
+        job_id: str,
+        request: ReviewRequest,
+        person: Person = Depends(access.require("preparer", "approver")),
     ) -> JobView:
         told = fetch(ctx, f"/api/jobs/{safe(job_id)}", JobView)
-        release_review.decide(ctx, told, request.approved, request.reasons)
+        release_review.check(ctx, told)
+        attempt = max(stage.attempt for stage in told.stages)
+        content = json.dumps([attempt, request.approved, request.reasons], ensure_ascii=False)
+        kept = two_persons.pass_on(
+            ctx, "release", job_id, person.username, approver=person.may("approver"), content=content
+        )
+        if kept is None:
+            release_review.decide(ctx, told, request.approved, request.reasons)
+            two_persons.settle(ctx, "release", job_id, person.username, content=content)
         return fetch(ctx, f"/api/jobs/{job_id}", JobView)
 
     @router.get("/schedules")
