@@ -244,7 +244,9 @@ def take_notice(ctx: CoordinatorContext, digest: str, envelope: str, sender: str
                 row.state = ContractState.SUSPENDED.value
             case NoticeKind.RESUME if state is ContractState.SUSPENDED:
                 row.state = (
-                    _state_unsuspended(session, contract) if _all_resumed(session, digest, sender) else row.state
+                    _state_unsuspended(session, contract)
+                    if _all_resumed(session, digest, sender)
+                    else row.state
                 )
             case NoticeKind.TERMINATE if state in _RUNNING | {ContractState.SIGNING}:
                 if state is ContractState.SIGNING:
@@ -300,7 +302,9 @@ def _declined(approval: Approval, sender: str, reason: str) -> Approval:
 
 def _withdrawn(approval: Approval, sender: str, reason: str) -> Approval:
     late = approval.expire(now())
-    return late if late.state is not ApprovalState.OPEN else approval.withdraw(sender, at=now(), reason=reason)
+    return (
+        late if late.state is not ApprovalState.OPEN else approval.withdraw(sender, at=now(), reason=reason)
+    )
 
 
 def _not_the_proposer(row: ContractRow, sender: str) -> Refusal:
@@ -354,9 +358,7 @@ def _carry_over(ctx: CoordinatorContext, session: Session, contract: Contract) -
     for job in session.exec(waiting.with_for_update()):
         before, job.contract_digest = job.contract_digest, contract.digest
         session.add(job)
-        ctx.record(
-            session, "job_carried_over", {"from": before}, contract=contract.digest, job=job.job_id
-        )
+        ctx.record(session, "job_carried_over", {"from": before}, contract=contract.digest, job=job.job_id)
 
 
 def runs_on(session: Session, row: ContractRow) -> bool:

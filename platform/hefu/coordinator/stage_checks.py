@@ -14,7 +14,7 @@ from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.orders import send_order
 from hefu.coordinator.outcomes import Outcome, ask_all, block
 from hefu.domain.cast import cast
-from hefu.domain.contract import Contract, ContractState
+from hefu.domain.contract import Contract
 from hefu.domain.job import Stage
 from hefu.domain.positions import check_positions
 from hefu.domain.rules.gates import as_evidence, check_gates

@@ -82,9 +82,7 @@ def duties_after(contract: Contract, state: ContractState) -> list[Duty]:
 
         def owe(duty: str, zh: str, en: str, *law: str, org: str = org) -> None:
             duties.append(
-                Duty.model_validate(
-                    {"org_id": org, "duty": duty, "text_zh": zh, "text_en": en, "law": law}
-                )
+                Duty.model_validate({"org_id": org, "duty": duty, "text_zh": zh, "text_en": en, "law": law})
             )
 
         owe(

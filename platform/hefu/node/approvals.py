@@ -83,7 +83,8 @@ def _differences(session: Session, approval: Approval) -> list[str]:
     said = {answer.org_id for answer in approval.answers if answer.approved}
     refused = {answer.org_id for answer in approval.answers if not answer.approved}
     found = [
-        f"{org}：调度方称已签，本节点没有其签名 / said to have signed, no signature here" for org in sorted(said - own)
+        f"{org}：调度方称已签，本节点没有其签名 / said to have signed, no signature here"
+        for org in sorted(said - own)
     ]
     if approval.state is not ApprovalState.OVERDUE:
         found += [

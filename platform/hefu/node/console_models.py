@@ -261,6 +261,7 @@ class ContractView(Shape):
 class ReconciliationDraft(Shape):
     """What the contract form asks for; the node fills in keys, digests and standard clauses."""
 
+    template: Literal["t1_reconciliation"] = "t1_reconciliation"
     contract_id: str
     title: str
     title_en: str

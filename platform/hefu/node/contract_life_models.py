@@ -63,7 +63,9 @@ class TwoPersonRule(_Shape):
 
 class TemplateField(_Shape):
     name: str
-    type: Literal["text", "number", "organisation", "organisations", "data_sets", "date", "choice", "digest", "object"]
+    type: Literal[
+        "text", "number", "organisation", "organisations", "data_sets", "date", "choice", "digest", "object"
+    ]
     label_zh: str
     label_en: str
     required: bool = True
@@ -88,7 +90,9 @@ class TemplateView(_Shape):
 class TemplateDraft(_Shape):
     """The form of a template. `parameters` are the component's own."""
 
-    template: Literal["joint_statistics", "blacklist_lookup", "joint_modelling", "advertising", "face_matching"]
+    template: Literal[
+        "joint_statistics", "blacklist_lookup", "joint_modelling", "advertising", "face_matching"
+    ]
     contract_id: str
     title: str
     title_en: str

@@ -455,7 +455,9 @@ def began_before(ctx: NodeContext, session: Session, contract: Contract, job: st
         return False
     if ctx.org_id not in contract.owners():
         return True
-    for row in session.exec(select(OrderRow).where(OrderRow.job == job, OrderRow.accepted, OrderRow.at <= moment)):
+    for row in session.exec(
+        select(OrderRow).where(OrderRow.job == job, OrderRow.accepted, OrderRow.at <= moment)
+    ):
         if read_unverified(row.envelope, Order, ORDER_TYPE).contract == contract.digest:
             return True
     return False
@@ -515,9 +517,7 @@ def in_force(ctx: NodeContext, session: Session, digest: str, *, job: str | None
     state = state_of(session, contract)
     moment = now()
     finishing = (
-        state is ContractState.SUPERSEDED
-        and job is not None
-        and began_before(ctx, session, contract, job)
+        state is ContractState.SUPERSEDED and job is not None and began_before(ctx, session, contract, job)
     )
     if state is not ContractState.ACTIVE and not finishing:
         raise Refusal(

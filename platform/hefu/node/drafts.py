@@ -62,7 +62,7 @@ def reconciliation(
     raises        Refusal (clause_invalid) naming the clause
     """
     cast = _cast(ctx, draft)
-    applications = _applications(ctx, cast, participants)
+    applications = applications_of(ctx, cast, participants)
     data_sets = [data_set_clause(draft, found, side) for found, side in choose_data_sets(ctx, draft)]
     parameters = parameters_of(draft, data_sets)
     version, previous = predecessor(ctx, draft.contract_id)
@@ -161,7 +161,7 @@ def _cast(ctx: NodeContext, draft: ReconciliationDraft) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def _applications(
+def applications_of(
     ctx: NodeContext, cast: list[str], participants: list[ParticipantView]
 ) -> dict[str, Application]:
     """The applications of the cast, each verified under its own identity key; the kit's are taken from the kit."""
@@ -189,19 +189,51 @@ def _applications(
 
 def _party(ctx: NodeContext, draft: ReconciliationDraft, application: Application) -> Party:
     org = application.org_id
-    if org in draft.institutions or org in draft.banks:
-        standing = LegalStanding.PI_HANDLER
-    elif org == draft.regulator:
-        standing = LegalStanding.AUTHORITY
-    elif org in draft.compute_parties or org == ctx.kit.operator:
-        standing = LegalStanding.ENTRUSTED_PARTY
+    return party_clause(
+        application,
+        owner=org in draft.institutions or org in draft.banks,
+        recipient=org == draft.regulator,
+        compute=org in draft.compute_parties,
+        auditor=org == draft.auditor,
+        operator=org == ctx.kit.operator,
+        standing=LegalStanding.PI_HANDLER,
+        authority=org == draft.regulator,
+    )
+
+
+def party_clause(
+    application: Application,
+    *,
+    owner: bool,
+    recipient: bool,
+    compute: bool,
+    auditor: bool,
+    operator: bool,
+    standing: LegalStanding,
+    authority: bool | None = None,
+) -> Party:
+    """A party's clause, its keys as it applied with them. Raises Refusal (clause_invalid) where a role was not admitted.
+
+    standing   of those who give data
+    authority  receives as an authority; None: where it was admitted as a regulator
+    """
+    org = application.org_id
+    if authority is None:
+        authority = recipient and Role.REGULATOR in application.roles
+    if owner:
+        legal = standing
+    elif authority:
+        legal = LegalStanding.AUTHORITY
+    elif compute or operator:
+        legal = LegalStanding.ENTRUSTED_PARTY
     else:
-        standing = LegalStanding.THIRD_PARTY
-    roles = [Role.DATA_PROVIDER] if org in draft.institutions or org in draft.banks else []
-    roles += [Role.COMPUTE_PARTY] if org in draft.compute_parties else []
-    roles += [Role.RESULT_CONSUMER, Role.REGULATOR] if org == draft.regulator else []
-    roles += [Role.AUDITOR] if org == draft.auditor else []
-    roles += [Role.SCHEDULER, Role.PLATFORM_PROVIDER] if org == ctx.kit.operator else []
+        legal = LegalStanding.THIRD_PARTY
+    roles = [Role.DATA_PROVIDER] if owner else []
+    roles += [Role.COMPUTE_PARTY] if compute else []
+    roles += [Role.RESULT_CONSUMER] if recipient else []
+    roles += [Role.REGULATOR] if authority else []
+    roles += [Role.AUDITOR] if auditor else []
+    roles += [Role.SCHEDULER, Role.PLATFORM_PROVIDER] if operator else []
     missing = [
         role.value
         for role in roles
@@ -219,7 +251,7 @@ def _party(ctx: NodeContext, draft: ReconciliationDraft, application: Applicatio
         legal_name=application.legal_name,
         legal_name_en=application.legal_name_en,
         roles=tuple(roles) or application.roles,
-        legal_standing=standing,
+        legal_standing=legal,
         application=application.digest,
         identity_key=application.keys.identity,
         sealing_key=application.keys.sealing,

@@ -14,8 +14,8 @@ from typing import Literal
 from sqlmodel import Session, col, select
 
 from hefu.node import preferences
-from hefu.node.contract_life_models import PreparationView
 from hefu.node.context import NodeContext
+from hefu.node.contract_life_models import PreparationView
 from hefu.node.refusals import Refusal, not_found, refuse
 from hefu.store.base import now
 from hefu.store.node_tables import PreparationRow
@@ -85,8 +85,10 @@ def settle(ctx: NodeContext, kind: DecisionKind, subject: str, user: str, *, con
         session.commit()
 
 
-def turn_down(ctx: NodeContext, preparation_id: str, user: str, reason: str) -> PreparationView:
-    """An approver sends it back, saying why; whoever prepared it may take it back as well. Raises Refusal (not_found)."""
+def turn_down(
+    ctx: NodeContext, preparation_id: str, user: str, reason: str, *, approver: bool
+) -> PreparationView:
+    """An approver sends it back, saying why; whoever prepared it may take it back. Raises Refusal: not_found · role_missing."""
     with ctx.session() as session:
         row = session.exec(
             select(PreparationRow)
@@ -95,6 +97,8 @@ def turn_down(ctx: NodeContext, preparation_id: str, user: str, reason: str) -> 
         ).first()
         if row is None:
             raise not_found("待复核事项", "preparation", preparation_id)
+        if not approver and row.prepared_by != user:
+            raise _no_approver()
         row.state, row.decided_by, row.reason = "refused", user, reason
         session.add(row)
         ctx.record(

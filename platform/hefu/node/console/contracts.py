@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Body, Depends
+from pydantic import Discriminator, Tag
 
 from hefu.domain.contract import Contract
 from hefu.node import contract_views, drafts, template_drafts, two_persons
@@ -19,6 +21,17 @@ from hefu.node.context import NodeContext
 from hefu.node.contract_life_models import TemplateDraft
 from hefu.node.refusals import conflict
 from hefu.wire.errors import WireError
+
+
+def _form_of(value: Any) -> str:
+    named = value.get("template") if isinstance(value, dict) else getattr(value, "template", None)
+    return "reconciliation" if named in (None, "t1_reconciliation") else "template"
+
+
+Draft = Annotated[
+    Annotated[ReconciliationDraft, Tag("reconciliation")] | Annotated[TemplateDraft, Tag("template")],
+    Discriminator(_form_of),
+]
 
 
 def list_contracts(ctx: NodeContext) -> list[ContractSummary]:
@@ -45,9 +58,7 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
         return list_contracts(ctx)
 
     @router.post("/draft")
-    def draft(
-        request: TemplateDraft | ReconciliationDraft, person: Person = Depends(prepares)
-    ) -> ContractView:
+    def draft(request: Annotated[Draft, Body()], person: Person = Depends(prepares)) -> ContractView:
         known = list_participants(ctx)
         if isinstance(request, TemplateDraft):
             contract = template_drafts.draft_from_template(ctx, request, known)

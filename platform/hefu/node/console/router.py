@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from hefu.node.console import (
     compliance,
+    contract_life,
     contracts,
     data_sets,
     exclusions,
@@ -26,8 +27,18 @@ def create_console_router(ctx: NodeContext) -> APIRouter:
     """All endpoints of `hefu.node.console_models` for one node."""
     access, verification = Access(ctx), Verification(ctx)
     router = APIRouter(prefix="/console", tags=["console"])
-    parts = (people, participants, data_sets, exclusions, contracts, compliance, jobs, results, supervision)
-    for part in parts:
+    for part in (
+        people,
+        participants,
+        data_sets,
+        exclusions,
+        contract_life,
+        contracts,
+        compliance,
+        jobs,
+        results,
+        supervision,
+    ):
         router.include_router(part.create_router(ctx, access))
     for about_ledger in (ledger, overview):
         router.include_router(about_ledger.create_router(ctx, access, verification))
