@@ -174,8 +174,9 @@ def test_only_an_approver_signs_and_only_what_waits_for_us(
     contract = contract_of(node)
     keep(node, contract, state="signing", signed_by=("bank",))
     path = f"/console/contracts/{contract.digest}/sign"
-    assert node.http.post(path, headers=node.person("preparer")).status_code == 403
     assert node.http.post(path, headers=node.person("admin", "viewer")).status_code == 403
+    assert node.http.post(path, headers=node.person("preparer")).status_code == 200  # prepared only
+    assert node.http.post(path, headers=node.person("preparer")).status_code == 403
     assert signed == []
     assert node.http.post(path, headers=node.both).status_code == 200
     assert signed == [contract.digest]
@@ -364,6 +365,13 @@ def test_a_named_reviewer_signs_the_decision_on_the_newest_attempt(
     answers[("POST", "/api/jobs/J0000001/decisions")] = {"job_id": "J0000001"}
     body = {"approved": False, "reasons": "行数异常"}
     path = "/console/jobs/J0000001/decision"
+    assert node.http.post(path, json=body, headers=node.person("viewer")).status_code == 403
+    assert (
+        node.http.post(path, json=body, headers=node.person("preparer")).status_code == 200
+    )  # prepared only
+    assert node.coordinator.sent("/api/jobs/J0000001/decisions") == []
+    other = {**body, "approved": True}  # another decision than the one prepared
+    assert node.http.post(path, json=other, headers=node.person("preparer")).status_code == 200
     assert node.http.post(path, json=body, headers=node.person("preparer")).status_code == 403
     assert node.http.post(path, json=body, headers=node.both).status_code == 200
     sent = node.coordinator.sent("/api/jobs/J0000001/decisions")[0]["envelope"]

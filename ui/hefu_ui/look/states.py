@@ -15,7 +15,7 @@ _LOOKS: dict[str, dict[str, tuple[str, str]]] = {
     "contract_state": {
         "signing": ("orange", "draw"), "active": _GOOD, "suspended": ("orange", "pause_circle"), "refused": _BAD,
         "expired": ("gray", "event_busy"), "exhausted": ("gray", "hourglass_disabled"),
-        "superseded": ("gray", "history"), "terminated": _OFF,
+        "superseded": ("gray", "history"), "terminated": _OFF, "withdrawn": _OFF,
     },
     "signature": {"signed": _GOOD, "waiting": _WAIT, "refused": _BAD},
     "job_state": {

@@ -16,7 +16,7 @@ from hefu_ui.words import language, named, pick, t
 
 _TODO_SYMBOLS = {
     "sign_contract": "draw", "review_application": "person_search", "admit": "how_to_reg", "open_result": "mark_email_unread",
-    "alarm": "notifications_active", "inquiry": "quick_reference_all", "case": "assignment", "late_data": "schedule",
+    "alarm": "notifications_active", "inquiry": "quick_reference_all", "case": "assignment", "late_data": "schedule", "preparation": "fact_check", "approval": "approval",
     "record": "manage_search",
 }  # fmt: skip
 

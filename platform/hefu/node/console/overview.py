@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends
 from hefu.domain.businessdays import business_date
 from hefu.domain.contract import ContractState
 from hefu.domain.identity import Role
-from hefu.node import alarms, cases, contract_views, datasets, inquiries, records, results
+from hefu.node import alarms, cases, contract_views, datasets, inquiries, records, results, two_persons
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.contracts import list_contracts
@@ -39,6 +39,12 @@ from hefu.wire.errors import WireError
 
 T = TypeVar("T")
 
+_PREPARED = {
+    "propose": ("提出合约", "proposal of a contract"),
+    "sign": ("签署合约", "signature of a contract"),
+    "notice": ("合约通知", "notice about a contract"),
+    "release": ("结果发布", "release of a result"),
+}
 JOBS_SHOWN, TREND_DAYS, LATE_DAYS = 20, 60, 7
 
 
@@ -97,6 +103,7 @@ def _todos(
     """What this person may do now and nobody has done yet, by what the roles allow."""
     roles = access.application.roles
     if person.may("approver"):
+        yield from _to_approve(ctx, person)
         yield from _to_sign(ctx, contracts)
         yield from _to_admit(ctx, roles, participants)
     if person.may("preparer", "approver"):
@@ -105,6 +112,20 @@ def _todos(
         yield from _to_answer(ctx)
     if person.may("preparer"):
         yield from _late_data(ctx)
+
+
+def _to_approve(ctx: NodeContext, person: Person) -> Iterator[Todo]:
+    """What another person of this organisation has prepared."""
+    for waiting in two_persons.listed(ctx):
+        if waiting.prepared_by != person.username:
+            zh, en = _PREPARED.get(waiting.kind, (waiting.kind, waiting.kind))
+            yield Todo(
+                kind="preparation",
+                title_zh=f"复核：{zh}（{waiting.prepared_by} 经办）",
+                title_en=f"Approve: {en} (prepared by {waiting.prepared_by})",
+                page="jobs" if waiting.kind == "release" else "contracts",
+                subject=waiting.subject,
+            )
 
 
 def _to_sign(ctx: NodeContext, contracts: list[ContractSummary]) -> Iterator[Todo]:
