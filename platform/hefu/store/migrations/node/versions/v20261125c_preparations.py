@@ -1,13 +1,13 @@
 """Preparations: what one person prepared and another has to approve.
 
-Revision 20261125b_preparations, after 20261125a_filings.
+Revision 20261125c_preparations, after 20261125b_subjects_and_keys.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261125b_preparations"
-down_revision = "20261125a_filings"
+revision = "20261125c_preparations"
+down_revision = "20261125b_subjects_and_keys"
 branch_labels = None
 depends_on = None
 
