@@ -1,13 +1,13 @@
 """Subjects kept out of computations, and the keys of files at rest.
 
-Revision 20261125b_subjects_and_keys, after 20261125b_preparations.
+Revision 20261125b_subjects_and_keys, after 20261125a_filings.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "20261125b_subjects_and_keys"
-down_revision = "20261125b_preparations"
+down_revision = "20261125a_filings"
 branch_labels = None
 depends_on = None
 
