@@ -6,7 +6,7 @@ computation keeps data from being seen; it does not make personal information an
 
 from __future__ import annotations
 
-import hashlib
+from hefu.domain.document import text_digest as text_digest
 
 PURPOSE_BOUND = (
     "结果仅用于本合约所述目的下的监管对账、核查与风险预警，不得用于其他目的，不得与其他数据结合以识别特定自然人，"
@@ -57,8 +57,3 @@ NECESSITY = {
     "amount": "比较金额，仅以秘密分享参与计算 / to compare amounts; enters as secret shares only",
     "institution": "确定资金所属机构 / to tell to which institution the funds belong",
 }
-
-
-def text_digest(text: str) -> str:
-    """SHA-256 (hex) of a text, where the document itself is not at hand."""
-    return hashlib.sha256(text.encode()).hexdigest()
