@@ -125,7 +125,7 @@ def check_assessments(matter: Matter) -> Iterator[Finding]:
 
 
 def check_risk_notice(matter: Matter) -> Iterator[Finding]:
-    """The notice is there, claims nothing that is untrue, and every party acknowledged exactly it (3.3, fourth point)."""
+    """The notice is there, claims nothing that is untrue, and every party acknowledged exactly it (white paper A, 3.3)."""
     text = matter.contract.risk_notice
     claim = find_exaggeration(text)
     if claim or not text.strip():
@@ -162,7 +162,7 @@ def check_risk_notice(matter: Matter) -> Iterator[Finding]:
 
 
 def check_common_control(matter: Matter) -> Iterator[Finding]:
-    """The compute parties' independence over the whole graph of control, from applications and dossiers."""
+    """The compute parties' independence over the whole graph of control, from applications and dossiers (white paper A, 3.3)."""
     for org in matter.contract.computation.compute_parties:
         if org not in matter.applications:
             yield block(

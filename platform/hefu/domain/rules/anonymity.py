@@ -26,7 +26,7 @@ PRACTICE_YEARS = 10
 
 
 def check_judgements(matter: Matter) -> Iterator[Finding]:
-    """Every judgement in force has what it needs; `anonymous` most of all."""
+    """Every judgement in force has what it needs; `anonymous` most of all (white paper B, 3.2.3)."""
     for judgement in newest_judgements(matter):
         yield from _record(matter, judgement)
         if judgement.judgement == "anonymous":

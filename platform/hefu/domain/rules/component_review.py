@@ -23,7 +23,7 @@ _INPUTS = {"model_digest": "model", "confidential_parameters": "parameters"}
 
 
 def check_component_reviews(matter: Matter) -> Iterator[Finding]:
-    """Each step's (component, code digest, engine version) was passed by two organisations that nobody controls together."""
+    """Each step's (component, code digest, engine version) was passed by two organisations that nobody controls together (white paper A, 3.5)."""
     groups = control_groups(matter.applications, dossiers(matter))
     for step in matter.contract.computation.steps:
         said = newest_each(
@@ -65,7 +65,7 @@ def check_component_reviews(matter: Matter) -> Iterator[Finding]:
 
 
 def check_input_reviews(matter: Matter) -> Iterator[Finding]:
-    """A model or confidential parameters that enter were reviewed by a party that does not own them."""
+    """A model or confidential parameters that enter were reviewed by a party that does not own them (white paper A, 3.2)."""
     contract, related = matter.contract, dossiers(matter)
     parties = {p.org_id for p in contract.parties}
     for step in contract.computation.steps:

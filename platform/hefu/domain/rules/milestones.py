@@ -57,7 +57,7 @@ def trial_limits(contract: Contract, filings: Filings, today: date) -> Effective
 
 
 def check_milestones(matter: Matter) -> Iterator[Finding]:
-    """The milestones' gates."""
+    """The milestones' gates (white paper A, 3.3)."""
     for milestone in matter.contract.milestones:
         said = _said(matter.contract, matter.filings, milestone, matter.today)
         zh, en = NAMES[milestone.kind]
@@ -120,7 +120,7 @@ def check_milestones(matter: Matter) -> Iterator[Finding]:
 
 
 def check_trial(matter: Matter) -> Iterator[Finding]:
-    """A pilot's job stays within the trial's rows; its uses are counted where uses are counted."""
+    """A pilot's job stays within the trial's rows; its uses are counted where uses are counted (white paper A, 3.3)."""
     limits = trial_limits(matter.contract, matter.filings, matter.today)
     if limits.trial and matter.rows is not None and matter.rows > limits.max_rows:
         yield block(

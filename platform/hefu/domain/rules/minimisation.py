@@ -47,7 +47,7 @@ def fields_read(contract: Contract) -> dict[str, set[str]]:
 
 
 def check_fields(matter: Matter) -> Iterator[Finding]:
-    """The fields of the contract are those that the computation reads, no more and no fewer."""
+    """The fields of the contract are those that the computation reads, no more and no fewer (white paper B, 3.2.1)."""
     contract = matter.contract
     if any(description_of(step) is None for step in contract.computation.steps):
         yield block(
@@ -89,7 +89,7 @@ def check_fields(matter: Matter) -> Iterator[Finding]:
 
 
 def check_necessity(matter: Matter) -> Iterator[Finding]:
-    """Each field's necessity is written, and written for that field."""
+    """Each field's necessity is written, and written for that field (white paper B, 3.2.1)."""
     for data_set in matter.contract.data_sets:
         for field in data_set.fields:
             text = field.necessity.strip()
@@ -119,7 +119,7 @@ def check_necessity(matter: Matter) -> Iterator[Finding]:
 
 
 def check_limits(matter: Matter) -> Iterator[Finding]:
-    """The purpose is stated; volume and uses are limited in fact; what is held is checked each year."""
+    """The purpose is stated; volume and uses are limited in fact; what is held is checked each year (white paper A, 1.1.2)."""
     contract = matter.contract
     for rule, wrong, zh, en, seen, expected in (
         (

@@ -40,7 +40,7 @@ def assessors(matter: Matter) -> set[str]:
 
 
 def check_risk(matter: Matter) -> Iterator[Finding]:
-    """Each stage's grade, and whether what the grade asks for is there."""
+    """Each stage's grade, and whether what the grade asks for is there (white paper B, 3.2.2)."""
     grades = grades_of(matter)
     yield note(
         "risk_grade",

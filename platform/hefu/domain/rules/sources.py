@@ -82,7 +82,7 @@ def of_minors(data_set: ContractDataSet) -> bool:
 
 
 def check_sources(matter: Matter) -> Iterator[Finding]:
-    """Each data set has its owner's declaration in force, it fits the contract, and its checklist is answered."""
+    """Each data set has its owner's declaration in force, it fits the contract, and its checklist is answered (white paper A, 3.4)."""
     for data_set in matter.contract.data_sets:
         declaration = newest(
             d
@@ -141,7 +141,7 @@ def check_sensitive(matter: Matter) -> Iterator[Finding]:
                     for f in data_set.fields
                     if f.sensitive is not SensitiveCategory.NONE
                 )
-                or "minors",
+                or "under fourteen",
                 source="WP-A 3.4",
                 law=("pipl-28", "pipl-29", "pipl-30"),
             )

@@ -135,7 +135,7 @@ def entrusted_by(contract: Contract) -> dict[str, tuple[str, ...]]:
 
 
 def check_standing(matter: Matter) -> Iterator[Finding]:
-    """The contract states the standing that follows from what each party does; fewer duties than these are refused."""
+    """The contract states the standing that follows from what each party does; fewer duties than these are refused (white paper A, 2.2)."""
     derived = derive_standings(matter.contract)
     for party in matter.contract.parties:
         stated, due = party.legal_standing, derived[party.org_id]
@@ -162,7 +162,7 @@ def check_standing(matter: Matter) -> Iterator[Finding]:
 
 
 def check_supervision(matter: Matter) -> Iterator[Finding]:
-    """Entrusting parties checked on each entrusted party within a year; 30 days' grace from the contract's start."""
+    """Entrusting parties checked on each entrusted party within a year; 30 days' grace from the contract's start (white paper A, 2.2)."""
     start = matter.contract.limits.valid_from.astimezone(BUSINESS_ZONE).date()
     for org, entrusting in entrusted_by(matter.contract).items():
         made = newest_each(

@@ -115,7 +115,7 @@ def judge_use(used: FieldUse) -> Finding | None:
 
 
 def check_technique(matter: Matter) -> Iterator[Finding]:
-    """Every field that a step reads leaves in a form that its grade permits."""
+    """Every field that a step reads leaves in a form that its grade permits (white paper A, 3.5)."""
     for step in matter.contract.computation.steps:
         if description_of(step) is None:
             yield block(
@@ -138,7 +138,7 @@ def check_technique(matter: Matter) -> Iterator[Finding]:
 
 
 def check_code(matter: Matter) -> Iterator[Finding]:
-    """The code installed here is exactly the code that the contract names, and so is the engine's version (3.5)."""
+    """The code installed here is exactly the code that the contract names, and so is the engine's version (white paper A, 3.5)."""
     for step in matter.contract.computation.steps:
         here = matter.installed.get(step.component)
         for rule, zh, en, seen, due in (
