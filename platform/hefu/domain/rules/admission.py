@@ -19,6 +19,7 @@ from hefu.domain.rules.exaggeration import find_exaggeration
 from hefu.domain.rules.matter import Matter, Rule
 from hefu.domain.rules.pick import concerning, dossier_of, dossiers, newest_each, of_contract
 from hefu.domain.rules.say import block, warn
+from hefu.domain.rules.words import SCOPE_ZH
 from hefu.domain.verdict import Finding
 
 
@@ -112,7 +113,7 @@ def check_assessments(matter: Matter) -> Iterator[Finding]:
                     yield warn(
                         "assessment_with_failures",
                         "K3",
-                        f"{other.issuer} 对 {org} 的 {scope} 评估未通过",
+                        f"{other.issuer} 对 {org} 的{SCOPE_ZH[scope]}评估未通过",
                         f"{other.issuer} did not pass {org} in its assessment of {scope}",
                         party=org,
                         seen=f"{scope}: failed",

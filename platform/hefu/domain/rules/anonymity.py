@@ -20,6 +20,7 @@ from hefu.domain.rules.pick import day, dossiers, of_contract
 from hefu.domain.rules.risk_grade import assessors, grades_of
 from hefu.domain.rules.say import block
 from hefu.domain.rules.stages import colluding_parties
+from hefu.domain.rules.words import PART_ZH
 from hefu.domain.verdict import Finding
 
 PRACTICE_YEARS = 10
@@ -77,7 +78,7 @@ def _record(matter: Matter, judgement: StageJudgement) -> Iterator[Finding]:
             yield _refuse(
                 judgement,
                 "judgement_equates_technique" if claim else "judgement_incomplete",
-                f"{part} {'将隐私计算等同于匿名化或夸大其效果' if claim else '为空'}",
+                f"{PART_ZH[part]}{'将隐私计算等同于匿名化或夸大其效果' if claim else '为空'}",
                 f"{part} {'equates the technique with anonymisation, or overstates it' if claim else 'is blank'}",
                 claim or "blank",
                 f"{part}: facts and conditions",

@@ -15,6 +15,7 @@ from hefu.domain.filings.admission import AdmissionDossier
 from hefu.domain.identity import Qualification, Role
 from hefu.domain.rules.pick import SOON, day
 from hefu.domain.rules.say import block, warn
+from hefu.domain.rules.words import ROLE_ZH
 from hefu.domain.verdict import Finding, Verdict, judge
 
 YEAR = timedelta(days=365)
@@ -110,11 +111,12 @@ def review(
     )
     held = [*dossier.qualifications, *qualifications]
     if not held and _QUALIFIED_ROLES & set(roles):
-        named = "、".join(sorted(r.value for r in _QUALIFIED_ROLES & set(roles)))
+        due = [r for r in Role if r in _QUALIFIED_ROLES and r in roles]
+        named_zh, named = "、".join(ROLE_ZH[r] for r in due), ", ".join(r.value for r in due)
         yield block(
             "qualification_missing",
             "K3",
-            f"{org} 没有列明与其角色（{named}）相应的资质",
+            f"{org} 没有列明与其角色（{named_zh}）相应的资质",
             f"{org} names no qualification for its role ({named})",
             **rest("none", ">= 1", "在准入材料中列明资质及有效期", "name the qualification and its term"),
         )

@@ -14,7 +14,7 @@ from hefu.domain.contract import Contract, ContractDataSet
 from hefu.domain.filings.events import MinimisationReview
 from hefu.domain.periods import BUSINESS_ZONE
 from hefu.domain.rules.matter import Matter, Rule
-from hefu.domain.rules.pick import of_contract
+from hefu.domain.rules.pick import day, of_contract
 from hefu.domain.rules.say import block, warn
 from hefu.domain.rules.technique_table import description_of, uses_of
 from hefu.domain.verdict import Finding
@@ -163,7 +163,7 @@ def check_limits(matter: Matter) -> Iterator[Finding]:
     start = contract.limits.valid_from.astimezone(BUSINESS_ZONE).date()
     for owner in contract.owners():
         reviews = of_contract(matter, MinimisationReview, issuer=owner)
-        last = max((r.issued_at.astimezone(BUSINESS_ZONE).date() for r in reviews), default=start)
+        last = max((day(r.checked_on) for r in reviews if day(r.checked_on) <= matter.today), default=start)
         if last + CHECK_EVERY < matter.today:
             yield warn(
                 "minimisation_not_reviewed",

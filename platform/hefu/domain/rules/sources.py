@@ -16,6 +16,7 @@ from hefu.domain.rules.important_data import check_important
 from hefu.domain.rules.matter import Matter, Rule
 from hefu.domain.rules.pick import SOON, concerning, day, newest
 from hefu.domain.rules.say import block, note, warn
+from hefu.domain.rules.words import PART_ZH, SENSITIVE_ZH
 from hefu.domain.verdict import Finding
 
 C = SourceCheck
@@ -132,7 +133,7 @@ def check_sensitive(matter: Matter) -> Iterator[Finding]:
             yield note(
                 "sensitive_categories",
                 "K4",
-                f"数据集 {data_set.data_set_id} 含敏感个人信息：{'、'.join(c.value for c in categories) or 'minor'}",
+                f"数据集 {data_set.data_set_id} 含敏感个人信息：{'、'.join(SENSITIVE_ZH[c] for c in categories) or '不满十四周岁未成年人'}",
                 f"data set {data_set.data_set_id} holds sensitive information: "
                 f"{', '.join(c.value for c in categories) or 'minor'}",
                 party=data_set.owner,
@@ -198,7 +199,12 @@ def _fits(matter: Matter, data_set: ContractDataSet, declaration: SourceDeclarat
     ]
     for part in blank:
         yield refuse(
-            "declaration_incomplete", f"来源声明的 {part} 为空", f"{part} is blank", "blank", part, "dsl-33"
+            "declaration_incomplete",
+            f"来源声明的{PART_ZH[part]}为空",
+            f"{part} is blank",
+            "blank",
+            part,
+            "dsl-33",
         )
     if declaration.valid_until is None:
         yield refuse(

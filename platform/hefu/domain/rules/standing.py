@@ -21,6 +21,7 @@ from hefu.domain.periods import BUSINESS_ZONE
 from hefu.domain.rules.matter import Matter, Rule
 from hefu.domain.rules.pick import day, newest_each, of_contract
 from hefu.domain.rules.say import block, warn
+from hefu.domain.rules.words import STANDING_ZH
 from hefu.domain.verdict import Finding
 
 GRACE = timedelta(days=30)
@@ -147,7 +148,7 @@ def check_standing(matter: Matter) -> Iterator[Finding]:
         yield (block if fewer else warn)(
             "standing_contradicts_role",
             "K3",
-            f"合约写明 {party.org_id} 为 {stated.value}，依其实际作用应为 {due.value}",
+            f"合约写明 {party.org_id} 为{STANDING_ZH[stated]}，依其实际作用应为{STANDING_ZH[due]}",
             f"the contract states {party.org_id} as {stated.value}; what it does makes it {due.value}",
             party=party.org_id,
             seen=stated.value,

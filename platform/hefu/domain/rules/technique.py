@@ -16,12 +16,14 @@ from hefu.domain.dataset import DataGrade, IdentifierClass, SensitiveCategory
 from hefu.domain.rules.matter import Matter, Rule
 from hefu.domain.rules.say import block
 from hefu.domain.rules.technique_table import (
+    TECHNIQUE_ZH,
     FieldUse,
     Technique,
     description_of,
     design_of,
     uses_of,
 )
+from hefu.domain.rules.words import IDENTIFIER_ZH, SENSITIVE_ZH
 from hefu.domain.verdict import Finding
 
 T = Technique
@@ -90,25 +92,25 @@ def judge_use(used: FieldUse) -> Finding | None:
     if used.field is None:
         return None  # a field that the contract does not list is minimisation's finding (K10)
     permission = permitted(used.field)
-    wrong = [
-        t.value for t in dict.fromkeys((*used.use.sent, *used.use.computed)) if t not in permission.techniques
-    ]
+    wrong = [t for t in dict.fromkeys((*used.use.sent, *used.use.computed)) if t not in permission.techniques]
     if not wrong:
         return None
-    would_do = sorted(t.value for t in permission.techniques)
+    would_do = sorted(permission.techniques, key=list(T).index)
+    names, names_zh = ", ".join(t.value for t in wrong), "、".join(TECHNIQUE_ZH[t] for t in wrong)
+    mend, mend_zh = ", ".join(t.value for t in would_do), "、".join(TECHNIQUE_ZH[t] for t in would_do)
     field = used.field
     return block(
         "technique_not_permitted",
         "K5",
-        f"{used.owner} 的字段 {used.name}（{field.grade.value}，{field.identifier_class.value}，"
-        f"{field.sensitive.value}）不得以 {'、'.join(wrong)} 方式离开：{permission.zh}",
+        f"{used.owner} 的字段 {used.name}（{field.grade.value}，{IDENTIFIER_ZH[field.identifier_class]}，"
+        f"{SENSITIVE_ZH[field.sensitive]}）不得以{names_zh}的方式离开：{permission.zh}",
         f"field {used.name} of {used.owner} ({field.grade.value}, {field.identifier_class.value}, "
-        f"{field.sensitive.value}) must not leave as {', '.join(wrong)}: {permission.en}",
+        f"{field.sensitive.value}) must not leave as {names}: {permission.en}",
         party=used.owner,
-        seen=f"{used.data_set_id}.{used.name}: {', '.join(wrong)}",
-        expected=f"one of {', '.join(would_do)}",
-        mend_zh=f"改用 {'、'.join(would_do)}，或将该字段从合约中删除",
-        mend_en=f"use {', '.join(would_do)}, or leave the field out of the contract",
+        seen=f"{used.data_set_id}.{used.name}: {names}",
+        expected=f"one of {mend}",
+        mend_zh=f"改用{mend_zh}，或将该字段从合约中删除",
+        mend_en=f"use one of {mend}, or leave the field out of the contract",
         source="WP-A 3.5",
         law=permission.law,
     )

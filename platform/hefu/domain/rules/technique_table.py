@@ -31,6 +31,19 @@ class Technique(StrEnum):
     PROTECTED_GRADIENT = "protected_gradient"  # 梯度, masked, encrypted or noised
 
 
+TECHNIQUE_ZH = {
+    Technique.LOCAL_ONLY: "不出域",
+    Technique.PLAIN: "明文",
+    Technique.HASH: "普通哈希",
+    Technique.KEYED_TOKEN: "密钥化标记",
+    Technique.SECRET_SHARE: "秘密分享",
+    Technique.HOMOMORPHIC: "同态加密",
+    Technique.AGGREGATE: "统计汇总",
+    Technique.GRADIENT: "未受保护的梯度",
+    Technique.PROTECTED_GRADIENT: "受保护的梯度",
+}
+
+
 class TechniqueUse(NamedTuple):
     """How a role of the component is treated.
 
