@@ -150,7 +150,7 @@ class Case:
 
     def judge(self, stage: str, issuer: str = "institution", **changes: Any) -> None:
         """File a judgement of a stage."""
-        self.file("stage_judgement", issuer, **{**JUDGEMENT, "stage": stage, **changes})
+        self.file("stage_judgement", **{"issuer": issuer, **JUDGEMENT, "stage": stage, **changes})
 
     @property
     def contract(self) -> Contract:

@@ -3,14 +3,17 @@
 import itertools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from hefu.components import reconcile
 from hefu.components.reconcile import ReconcileParameters
+from hefu.components.registry import COMPONENTS
 from hefu.domain.contract import ContractField
 from hefu.domain.dataset import DataGrade, IdentifierClass, SensitiveCategory
 from hefu.domain.rules import technique, technique_table
 from hefu.domain.rules.technique_table import FieldUse, Technique, TechniqueUse
+from hefu.node import draft_parts
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -174,10 +177,13 @@ def test_engine_version_and_what_is_not_installed(case: Any, kit: Any) -> None:
 
 
 def test_the_table_knows_every_component_and_design() -> None:
-    """What a contract may name is described; the design's default is the component's own."""
-    assert set(technique_table.DESCRIPTIONS) >= {("reconcile", "F"), ("reconcile", "S"), ("aggregate", "")}
+    """What a contract may name is described; the design's default is the component's own; so are the columns' names."""
+    for name in COMPONENTS:
+        assert any(component == name for component, _ in technique_table.DESCRIPTIONS), name
+    assert {d for c, d in technique_table.DESCRIPTIONS if c == "reconcile"} == set(get_args(reconcile.Design))
     default = ReconcileParameters(match_keys=("serial",)).design
     assert technique_table._DEFAULT_DESIGN["reconcile"] == default
+    assert draft_parts._KEY_FIELDS == technique_table.RECONCILE_KEYS
     for description in technique_table.DESCRIPTIONS.values():
         for use in description.uses.values():
             assert use.sent
