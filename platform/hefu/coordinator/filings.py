@@ -13,6 +13,7 @@ from hefu.domain.contract import Contract, read_contract
 from hefu.domain.errors import DocumentInvalid
 from hefu.domain.filings import FILING_TYPE, Filings, read_filing
 from hefu.domain.rules.matter import Matter
+from hefu.engine import ENGINE_VERSION
 from hefu.store.base import now
 from hefu.store.coordinator_tables import ContractRow, FilingRow
 from hefu.store.signed import decode_envelope, encode_envelope, read_signed
@@ -110,6 +111,7 @@ def matter(
         rows=rows,
         job=job,
         installed={name: code_digest(name) for name in COMPONENTS},
+        engine_version=ENGINE_VERSION,
     )
 
 

@@ -60,3 +60,8 @@ class Document(BaseModel):
         if canonical != data:
             raise DocumentInvalid(cls.__name__, "", "bytes are not canonical (RFC 8785)")
         return document
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 (64 hex digits) of a text's UTF-8 bytes: names a notice where the document itself is not at hand."""
+    return hashlib.sha256(text.encode()).hexdigest()

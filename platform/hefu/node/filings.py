@@ -19,6 +19,7 @@ from hefu.domain.contract import Contract, read_contract
 from hefu.domain.errors import DocumentInvalid
 from hefu.domain.filings import FILING_TYPE, KINDS, Filing, Filings, events, read_filing
 from hefu.domain.rules.matter import Matter
+from hefu.engine import ENGINE_VERSION
 from hefu.keys.public import key_id, load_public_ed25519
 from hefu.node import peer_outbox, registry
 from hefu.node.context import COORDINATOR, NodeContext
@@ -216,6 +217,7 @@ def matter(
         rows=rows,
         job=job,
         installed={name: code_digest(name) for name in COMPONENTS},
+        engine_version=ENGINE_VERSION,
     )
 
 

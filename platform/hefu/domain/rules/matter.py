@@ -20,6 +20,8 @@ class Matter:
     applications  the admitted applications of the parties, by organisation
     rows          rows of the job's inputs, where they are known already
     job           the job that asks, where there is one
+    installed     component -> digest of its code, where the rule runs
+    engine_version  version of the engine there; null: unknown
     """
 
     contract: Contract
@@ -29,6 +31,7 @@ class Matter:
     rows: int | None = None
     job: str | None = None
     installed: Mapping[str, str] = field(default_factory=dict)
+    engine_version: str | None = None
 
 
 Rule = Callable[[Matter], Iterable[Finding]]

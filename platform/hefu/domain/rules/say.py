@@ -20,3 +20,8 @@ def warn(rule: str, point: str, zh: str, en: str, **rest: Any) -> Finding:
 def note(rule: str, point: str, zh: str, en: str, **rest: Any) -> Finding:
     """A finding that is only recorded."""
     return Finding(rule=rule, severity=Severity.NOTE, point=point, message_zh=zh, message_en=en, **rest)
+
+
+def wait(rule: str, point: str, zh: str, en: str, **rest: Any) -> Finding:
+    """A finding that delays the job: trying again later, with other data, may succeed."""
+    return Finding(rule=rule, severity=Severity.WAIT, point=point, message_zh=zh, message_en=en, **rest)
