@@ -12,7 +12,8 @@ import pytest
 from hefu.domain import law
 
 TODAY = date(2026, 11, 25)
-MODULES = sorted(p for p in Path(rules.__file__ or "").parent.glob("*.py"))
+ROOT = Path(rules.__file__ or "").parent
+MODULES = sorted(ROOT.rglob("*.py"))
 SHORT = "|".join(sorted({i.split("-")[0] for i in law.register()}))
 ID = re.compile(rf"^({SHORT})(-(draft-)?\d+)?$")
 CHAPTER = re.compile(r"(white paper|WP)[ -][AB],? *(chapter )?\d")
@@ -69,12 +70,11 @@ def test_an_unknown_article_is_an_error() -> None:
         law.cite("pipl-999", TODAY, "en")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_rules_cite_articles_in_force_and_their_chapter(path: Path) -> None:
     assert not [i for i in cited(path) if i not in law.register() or not law.in_force(i, TODAY)]
-    module = importlib.import_module(
-        f"hefu.domain.rules.{path.stem}" if path.stem != "__init__" else rules.__name__
-    )
+    parts = [p for p in path.relative_to(ROOT).with_suffix("").parts if p != "__init__"]
+    module = importlib.import_module(".".join([rules.__name__, *parts]))
     for rule in getattr(module, "RULES", ()):
         assert CHAPTER.search(inspect.getdoc(rule) or ""), rule.__name__
 

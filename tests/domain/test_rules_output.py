@@ -1,19 +1,14 @@
 """The output gate: what passes, what fails for one reason, and that each guard is what stops it."""
 
-from datetime import UTC, date, datetime, timedelta
+import re
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-from hefu.domain.contract import Output
-from hefu.domain.rules.output import gate
-from hefu.domain.rules.output.identifiers import find_identifiers
-from hefu.domain.rules.output.review import review_verdict
+from hefu.domain.rules.output import columns, gate
 from hefu.domain.rules.output.suppression import suppress_grid, suppress_line
-from hefu.domain.rules.output.table import ResultTable
-from hefu.domain.rules.output.terms import check_use
-from hefu.domain.terms import UseTerms
+from hefu.domain.rules.output.table import ResultTable, released
 
 COLUMNS = [{"name": "region", "kind": "group_key"}, {"name": "n", "kind": "count"}]
 
@@ -42,10 +37,13 @@ def table(**changes: Any) -> ResultTable:
 
 def test_a_lawful_table_leaves_unchanged(world: Any) -> None:
     contract = contract_of(world)
-    verdict, released = gate.check_output(contract, contract.outputs[0], table())
+    verdict, left = gate.check_output(contract, contract.outputs[0], table())
     assert verdict.passed
     assert not verdict.findings
-    assert released == table()
+    assert left == released(table())
+    assert left is not None
+    assert left.rows == table().rows
+    assert (left.subjects, left.top_shares, left.digest) == (None, None, "")
 
 
 BAD = [
@@ -78,7 +76,7 @@ def test_each_check_blocks_for_one_reason(world: Any, clause: Any, change: Any, 
         ({"max_output_rows": 2}, {}, "check_volume"),
     ],
 )
-def test_without_the_guard_the_bad_table_leaves(
+def test_without_the_check_the_bad_table_leaves(
     world: Any, monkeypatch: pytest.MonkeyPatch, clause: Any, change: Any, guard: str
 ) -> None:
     contract = contract_of(world, **clause)
@@ -141,33 +139,55 @@ def test_totals_give_no_suppressed_cell_away() -> None:
     assert suppress_line({0}, [1, 9, 5]) == {0, 2}
 
 
-def test_identifiers_are_told_by_their_check_digits() -> None:
-    for text, kind in (
-        ("11010519491231002X", "resident_id"),
-        ("a@b.cn", "email"),
-        ("4111111111111111", "bank_card"),
-        ("E12345678", "passport"),
-    ):
-        assert find_identifiers(text) == {kind: 1}
-    assert find_identifiers("110105194912310021 4111111111111112 north") == {}
+@pytest.mark.parametrize(
+    ("clause", "change", "asked", "guard", "instead"),
+    [
+        ({"epsilon_milli": 1000}, {}, {}, "check_budget", ()),
+        ({}, {}, {"quasi_identifiers": ["region"]}, "check_uniqueness", ()),
+        ({}, {"subjects": None}, {}, "suppress_groups", None),
+        ({}, {"digest": ""}, {}, "_DIGEST", re.compile("")),
+    ],
+)
+def test_without_the_guard_the_bad_table_leaves(
+    world: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    clause: Any,
+    change: Any,
+    asked: Any,
+    guard: str,
+    instead: Any,
+) -> None:
+    contract = contract_of(world, **clause)
+    assert not gate.check_output(contract, contract.outputs[0], table(**change), **asked)[0].passed
+    passing = (lambda *args: (args[1], [])) if instead is None else lambda *_: instead
+    monkeypatch.setattr(gate, guard, passing if guard != "_DIGEST" else instead)
+    assert gate.check_output(contract, contract.outputs[0], table(**change), **asked)[0].passed
 
 
-def test_use_ends_with_the_term_and_at_the_range() -> None:
-    terms, day = UseTerms(valid_days=10, addresses=("10.0.0.0/8",)), date(2026, 3, 1)
-    assert check_use(terms, day, date(2026, 3, 11), "10.1.1.1").passed
-    assert [f.rule for f in check_use(terms, day, date(2026, 3, 12), "10.1.1.1").findings] == [
-        "use_after_term"
-    ]
-    for address in ("11.0.0.1", None, "x"):
-        assert [f.rule for f in check_use(terms, day, day, address).findings] == ["use_outside_range"]
+def test_another_contracts_output_is_refused(world: Any) -> None:
+    other = contract_of(world, max_output_rows=9).outputs[0]
+    verdict, left = gate.check_output(contract_of(world), other, table())
+    assert [f.rule for f in verdict.findings] == ["output_output_unknown"]
+    assert left is None
 
 
-def test_review_waits_then_is_overdue() -> None:
-    output = Output(
-        recipient="regulator", form="decision", purpose_bound="x", reviewers=("bank",), review_hours=1
-    )
-    asked = datetime(2026, 3, 1, tzinfo=UTC)
-    assert review_verdict(output, (), asked, asked).waiting
-    late = review_verdict(output, (), asked, asked + timedelta(hours=2))
-    assert [f.rule for f in late.findings] == ["review_overdue"]
-    assert not late.waiting
+def test_what_was_spent_of_the_budget_counts(world: Any) -> None:
+    contract = contract_of(world, epsilon_milli=1000)
+
+    def rules(spent: int | None, cost: int | None) -> list[str]:
+        found = gate.check_output(contract, contract.outputs[0], table(), spent_milli=spent, cost_milli=cost)
+        return [f.rule for f in found[0].findings]
+
+    assert rules(900, 100) == rules(0, 1000) == []
+    assert rules(901, 100) == rules(0, 0) == rules(-5, 100) == rules(None, 100) == ["output_budget"]
+
+
+def test_a_reconciliation_has_columns_of_its_own(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = world.contract()
+    assert contract.outputs[0].columns == ()
+    by_row = table(columns=["status", "reference", "difference"], rows=[["match", "A1", 0]], subjects=None)
+    assert gate.check_output(contract, contract.outputs[0], by_row)[0].passed
+    payee = table(columns=["status", "payee"], rows=[["match", "x"]], subjects=None)
+    assert not gate.check_output(contract, contract.outputs[0], payee)[0].passed
+    monkeypatch.setattr(columns, "DEFAULT_COLUMNS", {})
+    assert not gate.check_output(contract, contract.outputs[0], by_row)[0].passed

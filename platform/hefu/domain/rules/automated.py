@@ -61,7 +61,7 @@ def _gap(rates: list[float]) -> int:
 
 
 def check_clause(matter: Matter) -> Iterable[Finding]:
-    """Blocks when the clause is missing or one of its three texts is blank."""
+    """Blocks when the clause is missing or one of its three texts is blank (white paper A, 3.8)."""
     if not decides(matter):
         return
     clause = matter.contract.automated
@@ -84,7 +84,7 @@ def check_clause(matter: Matter) -> Iterable[Finding]:
 
 
 def check_fairness(matter: Matter) -> Iterable[Finding]:
-    """Blocks without a report in force about the contract's group field, or with gaps over the limits."""
+    """Blocks without a report in force about the contract's group field, or with gaps over the limits (white paper A, 3.8)."""
     clause = matter.contract.automated
     if clause is None or clause.fairness is None:
         return

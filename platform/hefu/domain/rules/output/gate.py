@@ -1,7 +1,7 @@
-"""The output gate: every result of every component passes all checks, in order, or does not leave (K7, K12; white paper A, 3.7).
+"""The output gate: every result of every component passes all checks, in order, or does not leave (K7, K12; white paper A, 3.7, 3.9).
 
 Closed by default: an unknown form, a missing count of subjects, a missing digest, a check that breaks, all block. Human
-review follows (`review.py`); this gate does not replace it.
+review follows (`review.py`); this gate does not replace it. What it hands out is `released(table)` and nothing else.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from hefu.domain.contract import Contract, Output
-from hefu.domain.rules.output.columns import check_columns
+from hefu.domain.rules.output.columns import allowed_columns, check_columns
 from hefu.domain.rules.output.groups import minimum_group, suppress_groups
 from hefu.domain.rules.output.identifiers import check_identifiers
 from hefu.domain.rules.output.limits import check_budget, check_recipients, check_volume
-from hefu.domain.rules.output.table import ResultTable
+from hefu.domain.rules.output.table import ResultTable, released
 from hefu.domain.rules.output.uniqueness import check_uniqueness
 from hefu.domain.verdict import Finding, Severity, Verdict, judge
 
@@ -33,14 +33,14 @@ def check_output(
     cost_milli: int | None = None,
     totals: bool = True,
 ) -> tuple[Verdict, ResultTable | None]:
-    """The verdict, and the table that may leave (None when none may). The released bytes' digest is taken after this.
+    """The verdict, and what may leave (None when nothing may). The digest of the released bytes is taken after this.
 
     quasi_identifiers  columns that single people out together with what a recipient knows; rows must repeat
     spent_milli, cost_milli  budget of differential privacy, in thousandths of epsilon
     totals             whether totals over the groups are released or known
     """
     found: list[Finding] = []
-    released = table
+    left = table
     try:
         if output not in contract.outputs:
             found.append(_closed(output, "output", "not in this contract"))
@@ -48,16 +48,16 @@ def check_output(
             found.append(_closed(output, "digest", "no digest of the result's bytes"))
         for check in CHECKS:
             found += check(output, table)
-        kinds = {c.kind for c in output.columns if c.name in table.columns}
+        kinds = {c.kind for c in allowed_columns(output) if c.name in table.columns}
         if output.form == "group_statistics" or kinds & {"group_key", "count", "sum", "mean"}:
-            released, more = suppress_groups(output, table, totals)
+            left, more = suppress_groups(output, table, totals)
             found += more
         found += check_uniqueness(output, table, quasi_identifiers, minimum_group(output))
         found += check_budget(output, spent_milli, cost_milli)
     except Exception as error:  # whatever a check stumbles over must not open the gate
         found.append(_closed(output, "check", type(error).__name__))
     verdict = judge("check_output", found)
-    return verdict, released if verdict.passed else None
+    return verdict, released(left) if verdict.passed else None
 
 
 def _closed(output: Output, what: str, seen: str) -> Finding:

@@ -1,6 +1,8 @@
 """Minimum group of distinct data subjects, dominance, complementary suppression (K7, K12; white paper B, 3.2; white paper A, 3.7).
 
-A group's size is the number of natural persons behind it, never of rows: 24 payments of one person are one subject.
+A group's size is the number of natural persons behind it, never of rows: 24 payments of one person are one subject. What is
+released must leave an unsafe group's count an interval at least as wide as the minimum group; where no choice of further groups
+does, the table does not leave. Of sums it promises that none follows from the others, and (n, k); not how closely they are bounded.
 """
 
 from __future__ import annotations
@@ -8,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hefu.domain.contract import Output
-from hefu.domain.rules.output.suppression import suppress_grid, suppress_line
+from hefu.domain.rules.output.columns import allowed_columns
+from hefu.domain.rules.output.grid import suppress_with_complements
 from hefu.domain.rules.output.table import ResultTable
 from hefu.domain.rules.say import block, note
 from hefu.domain.verdict import Finding
 
 MIN_GROUP = 20
-_MEASURES = ("count", "sum", "mean", "difference", "score")
 
 
 def minimum_group(output: Output) -> int:
@@ -39,7 +41,8 @@ def suppress_groups(output: Output, table: ResultTable, totals: bool) -> tuple[R
     """The table with unsafe cells suppressed, and what was found.
 
     totals  whether totals over the groups are released with it, or are known to the recipient: then complementary
-            suppression applies. Assume so unless the contract rules it out.
+            suppression applies. Assume so unless the contract rules it out; so it is where the table has a total.
+    Every column of a suppressed group that is no group key is suppressed.
     Blocks where counts of subjects (or shares of contributors) are missing, or where the shape cannot be protected.
     """
     try:
@@ -49,35 +52,17 @@ def suppress_groups(output: Output, table: ResultTable, totals: bool) -> tuple[R
     unsafe = small | dominated
     if not unsafe:
         return table, []
-    keys = [c.name for c in output.columns if c.kind == "group_key" and c.name in table.columns]
+    known = {c.name: c.kind for c in allowed_columns(output)}
+    keys = [name for name in table.columns if known.get(name) == "group_key"]
     try:
-        hidden = _with_complements(table, keys, unsafe) if totals else set(unsafe)
+        if totals or table.totals:
+            hidden = suppress_with_complements(table, keys, unsafe, minimum_group(output))
+        else:
+            hidden = set(unsafe)
     except ValueError as error:
         return table, [_unprotectable(output, str(error))]
-    names = [c.name for c in output.columns if c.kind in _MEASURES and c.name in table.columns]
+    names = [name for name in table.columns if name not in keys]
     return table.blank(sorted(hidden), names), list(_notes(output, small, dominated, hidden - unsafe))
-
-
-def _with_complements(table: ResultTable, keys: list[str], unsafe: set[int]) -> set[int]:
-    subjects = table.subjects or ()
-    if len(keys) <= 1:
-        return suppress_line(unsafe, list(subjects))
-    if len(keys) > 2:
-        raise ValueError(f"{len(keys)} group keys: complementary suppression covers one or two")
-    first, second = (list(dict.fromkeys(table.column(key))) for key in keys)
-    row_at = {
-        (first.index(a), second.index(b)): i
-        for i, (a, b) in enumerate(zip(table.column(keys[0]), table.column(keys[1]), strict=True))
-    }
-    if len(row_at) != len(table.rows):
-        raise ValueError("a group stands twice")
-    if len(row_at) != len(first) * len(second):
-        raise ValueError("the grid has gaps: an absent group is a known zero")
-    if len(first) == 1 or len(second) == 1:
-        return suppress_line(unsafe, list(subjects))
-    weights = [[subjects[row_at[r, c]] for c in range(len(second))] for r in range(len(first))]
-    place = {i: cell for cell, i in row_at.items()}
-    return {row_at[cell] for cell in suppress_grid({place[i] for i in unsafe}, weights)}
 
 
 def _notes(output: Output, small: set[int], dominated: set[int], secondary: set[int]) -> Iterable[Finding]:
@@ -144,7 +129,7 @@ def _unprotectable(output: Output, what: str) -> Finding:
         "this table of groups cannot be protected by suppression",
         party=output.recipient,
         seen=what,
-        expected="1 or 2 dimensions, complete",
+        expected="1 or 2 dimensions, complete, with enough groups to suppress",
         source="WP-B 3.2",
         law=("pipl-51",),
         mend_zh="减少分组维度、补全分组或合并分组",

@@ -13,12 +13,14 @@ from datetime import date
 
 from hefu.domain.contract import Output
 from hefu.domain.identity import uscc_check_character
+from hefu.domain.rules.output.columns import allowed_columns
 from hefu.domain.rules.output.table import ResultTable
 from hefu.domain.rules.say import block
 from hefu.domain.verdict import Finding
 
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK = "10X98765432"
+_AMOUNTS = ("count", "sum", "mean", "difference", "score")
 
 
 def is_resident_id(text: str) -> bool:
@@ -111,7 +113,7 @@ def check_identifiers(output: Output, table: ResultTable) -> Iterable[Finding]:
     Numbers of columns of amounts (count, sum, mean, difference) are not scanned: an amount in cents may look like a number
     of any kind; a text in such a column is scanned.
     """
-    amounts = {c.name for c in output.columns if c.kind in ("count", "sum", "mean", "difference", "score")}
+    amounts = {c.name for c in allowed_columns(output) if c.kind in _AMOUNTS}
     parts = list(table.columns)
     for at, name in enumerate(table.columns):
         values = (row[at] for row in table.rows)

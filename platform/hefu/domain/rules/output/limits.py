@@ -1,4 +1,4 @@
-"""Recipients, volume and the budget of differential privacy: what the contract fixes as numbers and names (K7; white paper A, 3.7)."""
+"""Recipients, volume and the budget of differential privacy: what the contract fixes as numbers and names (K7; white paper A, 3.7; B, 3.2)."""
 
 from __future__ import annotations
 
@@ -68,6 +68,6 @@ def check_budget(output: Output, spent_milli: int | None, cost_milli: int | None
             expected=f"<= {output.epsilon_milli}",
             mend_zh="停止发布，或由各方重新签署预算",
             mend_en="release no more, or have the budget signed anew",
-            source="WP-A 3.7",
+            source="WP-B 3.2",
             law=("pipl-51",),
         )

@@ -1,4 +1,4 @@
-"""Human review before release: reviewers, quorum, deadline (K7; white paper A, 3.7)."""
+"""Human review before release: reviewers, quorum, deadline (K7; white paper A, 3.9: results are looked at once more before they leave)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _findings(
             party=refused[0],
             seen=seen,
             expected=expected,
-            source="WP-A 3.7",
+            source="WP-A 3.9",
             mend_zh="查看拒绝理由，更正后重新执行",
             mend_en="read the reasons, mend, and run again",
         )
@@ -63,7 +63,7 @@ def _findings(
             party=missing[0] if missing else None,
             seen=seen,
             expected=expected,
-            source="WP-A 3.7",
+            source="WP-A 3.9",
             mend_zh="重新发起审核",
             mend_en="ask for review anew",
         )
@@ -75,7 +75,7 @@ def _findings(
             party=missing[0] if missing else None,
             seen=seen,
             expected=expected,
-            source="WP-A 3.7",
+            source="WP-A 3.9",
             message_zh="等待审核方：" + "、".join(missing),
             message_en="waiting for " + ", ".join(missing),
             mend_zh="请审核方在期限内作出决定",
