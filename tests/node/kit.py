@@ -296,6 +296,7 @@ class World:
                     "form": "row_status",
                     "reviewers": ["auditor"],
                     "purpose_bound": "监管",
+                    "use_terms": {"valid_days": 30, "addresses": []},
                 }
             ],
             "limits": {

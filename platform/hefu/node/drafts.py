@@ -24,6 +24,7 @@ from hefu.domain.contract import (
     Step,
 )
 from hefu.domain.identity import Application, Role
+from hefu.domain.terms import UseTerms
 from hefu.engine import ENGINE_VERSION
 from hefu.node import clauses
 from hefu.node.console_models import ParticipantView, ReconciliationDraft
@@ -110,6 +111,7 @@ def reconciliation(
                 form="row_status",
                 reviewers=tuple(draft.reviewers),
                 purpose_bound=clauses.PURPOSE_BOUND,
+                use_terms=UseTerms(valid_days=draft.retention_days),
             ),
         ),
         limits=build(
