@@ -8,6 +8,7 @@ check that a sum does not wrap, so the owner refuses before anything leaves.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,5 +147,5 @@ def load_groups(path: Path) -> GroupRows:
     with np.load(path, allow_pickle=False) as kept:
         owner, batch = (str(v) for v in kept["head"])
         offsets, data = kept["offsets"].tolist(), kept["data"].tobytes()
-        names = tuple(data[a:b].decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True))
+        names = tuple(data[a:b].decode() for a, b in itertools.pairwise(offsets))
         return GroupRows(owner, int(batch), kept["group"], kept["subject"], names, kept["value"])

@@ -22,7 +22,7 @@ from sqlmodel import select
 from hefu.components.reconcile import ReconcileParameters, make_keys
 from hefu.components.registry import code_digest
 from hefu.domain.cast import cast, institutions_of
-from hefu.domain.contract import Contract
+from hefu.domain.contract import Contract, Step
 from hefu.domain.errors import DocumentInvalid
 from hefu.domain.job import HELLO_TYPE, MAX_ATTEMPTS, Hello, Order
 from hefu.engine.session import PartySecret, PublicHello, session_id_of
@@ -42,6 +42,8 @@ from hefu.store.signed import encode_envelope, read_signed, sign_document
 from hefu.wire.refusal import Refusal
 
 log = logging.getLogger("hefu.node")
+COMMON_KEY = "common"
+"""Where no institutions are told apart, one token key, number 0, serves every owner."""
 
 
 @dataclass
@@ -106,7 +108,7 @@ class Attempts:
         return answer
 
     def _issue_keys(self, order: Order, contract: Contract) -> dict[str, str]:
-        ctx, institutions = self._ctx, institutions_of(contract)
+        ctx, institutions = self._ctx, institutions_of(contract) or [COMMON_KEY]
         keys = make_keys(institutions)
         envelopes: dict[str, str] = {}
         for owner in contract.owners():
@@ -319,7 +321,7 @@ class Attempts:
         working = list(dict.fromkeys([*contract.owners(), *contract.computation.compute_parties]))
         if ctx.org_id not in working:
             return None
-        parameters = ReconcileParameters.model_validate(contract.computation.steps[0].parameters)
+        step = contract.computation.steps[0]
         peers = {
             org: {
                 "certificate": ctx.directory.certificate(org),
@@ -340,8 +342,9 @@ class Attempts:
             "nodes": list(contract.computation.compute_parties),
             "receivers": list(contract.recipients()),
             "batches": batches,
-            "reveal_difference": parameters.reveal_difference,
-            "design": parameters.design,
+            "component": step.component,
+            "parameters": step.parameters,
+            **_options(step),
             "hellos": {org: base64.b64encode(h.to_bytes()).decode() for org, h in public.items()},
             "secret": base64.b64encode(attempt.secret.to_bytes()).decode(),
             "identity": _raw(ctx.keys.identity.private_bytes_raw()),
@@ -386,6 +389,8 @@ class Attempts:
                     ctx.record(session, "input_shared", report["input"], **where(order))
                 for owner, seen in sorted(report["received"].items()):
                     ctx.record(session, "input_received", {"owner": owner, **seen}, **where(order))
+                if "gate" in report:
+                    ctx.record(session, "output_gate_checked", report["gate"], **where(order))
                 for receiver, half in report.get("halves", {}).items():
                     ctx.record(session, "half_sealed", {"recipient": receiver, **half}, **where(order))
                     row.half_path, row.half_digest = (
@@ -472,6 +477,14 @@ class Attempts:
         for attempt in live:
             if attempt.worker is not None and attempt.state == "computing":
                 attempt.worker.kill()
+
+
+def _options(step: Step) -> dict[str, Any]:
+    """What the program of `reconcile` takes from its clauses."""
+    if step.component != "reconcile":
+        return {}
+    parameters = ReconcileParameters.model_validate(step.parameters)
+    return {"reveal_difference": parameters.reveal_difference, "design": parameters.design}
 
 
 def _attempt_used(org_id: str) -> Refusal:

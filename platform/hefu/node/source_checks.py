@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from hefu.components.reconcile import ReconcileParameters
+from hefu.components.registry import component
 from hefu.domain.cast import institutions_of
 from hefu.domain.contract import Contract
 from hefu.domain.job import Order, Stage
@@ -35,8 +35,8 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
     day = date.fromisoformat(order.business_date)
     allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
     step = contract.computation.steps[0]
-    parameters = ReconcileParameters.model_validate(step.parameters)
-    parts, fingerprint = _parts(ctx, allowed.data_set_id, day, parameters.window_days)
+    parameters: Any = component(step.component).parameters.model_validate(step.parameters)
+    parts, fingerprint = _parts(ctx, allowed.data_set_id, day, getattr(parameters, "window_days", 0))
     with ctx.session() as session:
         entries = entries_for(session, contract, allowed)
     findings: list[Finding] = []
@@ -156,7 +156,7 @@ def _prepare(
     attempts: Attempts,
     order: Order,
     contract: Contract,
-    parameters: ReconcileParameters,
+    parameters: Any,
     parts: list[dict[str, str]],
     fingerprint: str,
 ) -> tuple[dict[str, Any], list[Finding]]:
@@ -177,8 +177,10 @@ def _prepare(
     institutions = institutions_of(contract)
     task = {
         "task": "prepare",
+        "component": contract.computation.steps[0].component,
         "parts": parts,
         "data_set": definition,
+        "fields": [field.name for field in allowed.fields],
         "parameters": parameters.model_dump(mode="json"),
         "owner": ctx.org_id,
         "side": "institution" if ctx.org_id in institutions else "bank",
@@ -243,14 +245,14 @@ def _prepare(
 
 
 def _look_at(
-    ctx: NodeContext, contract: Contract, parameters: ReconcileParameters, kept: dict[str, Any]
+    ctx: NodeContext, contract: Contract, parameters: Any, kept: dict[str, Any]
 ) -> list[Finding]:
     """What was read against the contract's limits: rejected rows, data quality."""
     allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
     return [*_rejected_share(ctx, parameters, kept), *quality_checks.judge(ctx, allowed, kept["quality"])]
 
 
-def _rejected_share(ctx: NodeContext, parameters: ReconcileParameters, kept: dict[str, Any]) -> list[Finding]:
+def _rejected_share(ctx: NodeContext, parameters: Any, kept: dict[str, Any]) -> list[Finding]:
     """More rows that can't be parsed than the contract allows?"""
     rejected, read = int(kept["rejected"]), int(kept["own_rows"]) + int(kept["rejected"])
     if rejected * 1_000_000 <= parameters.max_rejected_ppm * max(read, 1):
