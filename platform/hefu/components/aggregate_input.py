@@ -11,8 +11,7 @@ import hashlib
 import itertools
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,25 +125,23 @@ def groups_digest(rows: GroupRows, salt: bytes) -> str:
     return digest.hexdigest()
 
 
-def save_groups(path: Path, rows: GroupRows) -> None:
-    """Keep prepared rows below the job's folder (0600) until the job is over."""
+def save_groups(file: Any, rows: GroupRows) -> None:
+    """Write rows to a binary file."""
     text = [name.encode() for name in rows.names]
-    with path.open("wb") as file:
-        path.chmod(0o600)
-        np.savez(
-            file,
-            head=np.array([rows.owner, str(rows.batch)]),
-            group=rows.group,
-            subject=rows.subject,
-            value=rows.value,
-            offsets=np.cumsum([0, *map(len, text)], dtype=np.int64),
-            data=np.frombuffer(b"".join(text), dtype=np.uint8),
-        )
+    np.savez(
+        file,
+        head=np.array([rows.owner, str(rows.batch)]),
+        group=rows.group,
+        subject=rows.subject,
+        value=rows.value,
+        offsets=np.cumsum([0, *map(len, text)], dtype=np.int64),
+        data=np.frombuffer(b"".join(text), dtype=np.uint8),
+    )
 
 
-def load_groups(path: Path) -> GroupRows:
+def load_groups(file: Any) -> GroupRows:
     """Rows kept by `save_groups`."""
-    with np.load(path, allow_pickle=False) as kept:
+    with np.load(file, allow_pickle=False) as kept:
         owner, batch = (str(v) for v in kept["head"])
         offsets, data = kept["offsets"].tolist(), kept["data"].tobytes()
         names = tuple(data[a:b].decode() for a, b in itertools.pairwise(offsets))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hmac
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hefu.components.aggregate import AggregateParameters, run
-from hefu.components.aggregate_input import WORDS, GroupRows, groups_digest, load_groups, share_groups
+from hefu.components.aggregate_input import WORDS, GroupRows, share_groups
 from hefu.components.reconcile import Batch
 from hefu.engine.channel import ChannelSet
 from hefu.engine.errors import InputInvalid
 from hefu.engine.session import Session
-from hefu.node.kept_rows import InputChanged
+from hefu.node.kept_groups import load_kept
 from hefu.node.program import Program
 
 TOKEN_KEY = 0
@@ -33,11 +32,8 @@ class AggregateProgram(Program):
         return AggregateParameters.model_validate(self.task["parameters"])
 
     def _load_input(self, own: dict[str, Any]) -> GroupRows:
-        rows = load_groups(Path(self.task["folder"]) / "input.npz")
-        found = groups_digest(rows, base64.b64decode(own["salt"]))
-        if not hmac.compare_digest(found, own["commitment"]):
-            raise InputChanged
-        return rows
+        path = Path(self.task["folder"]) / "input.npz"
+        return load_kept(path, own["commitment"], base64.b64decode(own["salt"]), self.storage_key)
 
     def _split(self, rows: GroupRows, keys: dict[int, bytes]) -> tuple[bytes, np.ndarray]:
         if TOKEN_KEY not in keys:

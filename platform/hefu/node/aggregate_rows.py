@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,20 @@ from typing import Any
 import numpy as np
 
 from hefu.components.aggregate import AggregateParameters
-from hefu.components.aggregate_input import GroupRows, absolute_total, groups_digest, save_groups
+from hefu.components.aggregate_input import GroupRows, absolute_total, groups_digest
 from hefu.domain.dataset import DataSet, FieldType
+from hefu.node.kept_groups import SUBJECTS_FILE, save_kept, save_subjects
+from hefu.node.prepare_task import counts_of, exclusions_of, measure_of, source_of
 from hefu.node.sources import expressions as sql
 from hefu.node.sources.arrow import numbers, text_buffers
 from hefu.node.sources.engine import Workbench, open_workbench
 from hefu.node.sources.errors import AmountOverflow, MappingMissing
-from hefu.node.sources.readers import Opened, open_source, reading
+from hefu.node.sources.party import party_text
+from hefu.node.sources.quality import Measure, QualityCounts, measure_quality
+from hefu.node.sources.readers import Opened, Source, open_source, reading
 from hefu.node.sources.rejects import REASON_NUMBER, Rejects, write_rejects
+from hefu.node.sources.subjects import Exclusions, leave_out
 
-SUBJECTS_FILE = "subjects.npy"
 _INTEGER = "[+-]?[0-9]{1,18}"
 
 
@@ -34,8 +39,9 @@ def prepare_aggregate(task: dict[str, Any]) -> dict[str, Any]:
     """Prepare, keep, and answer counts and the salted digest. Raises SourceError."""
     clauses = AggregateParameters.model_validate(task["parameters"])
     folder, (part,) = Path(task["folder"]), task["parts"]
-    rows, rejects, rejected = prepare_groups(
-        Path(part["path"]),
+    key = base64.b64decode(task["storage_key"])
+    prepared = prepare_groups(
+        source_of(part),
         DataSet.model_validate(task["data_set"]),
         clauses,
         allowed=task["fields"],
@@ -43,24 +49,42 @@ def prepare_aggregate(task: dict[str, Any]) -> dict[str, Any]:
         batch=task["batch"],
         business_date=date.fromisoformat(task["business_date"]),
         work_dir=folder,
+        exclusions=exclusions_of(task.get("exclusions")),
+        measure=measure_of(task.get("measure")),
     )
+    rows = prepared.rows
     if absolute_total(rows.value) >= clauses.limit(task["owners"]):
         raise AmountOverflow(
             f"文件 {Path(part['path']).name} 的金额绝对值合计超出范围",
             f"file {Path(part['path']).name}: the absolute values add up beyond what the statistic can hold",
         )
-    save_groups(folder / "input.npz", rows)
-    np.save(folder / SUBJECTS_FILE, subject_set(rows, base64.b64decode(task["history_key"])))
-    (folder / SUBJECTS_FILE).chmod(0o600)
-    if rejected:
-        write_rejects(folder / "rejects.csv", rejects)
+    save_kept(folder / "input.npz", rows, key)
+    hashes = subject_set(rows, base64.b64decode(task["history_key"]))
+    save_subjects(folder / SUBJECTS_FILE, hashes, key)
+    if prepared.rejected:
+        write_rejects(folder / "rejects.csv", prepared.rejects)
     return {
         "rows": len(rows),
         "own_rows": len(rows),
-        "rejected": rejected,
+        "rejected": prepared.rejected,
         "amount_cents": 0,
         "commitment": groups_digest(rows, base64.b64decode(task["salt"])),
+        "excluded_rows": prepared.excluded_rows,
+        "excluded_subjects": len(prepared.excluded),
+        "quality": counts_of(prepared.quality),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedGroups:
+    """Rows ready to be shared; what is wrong with others, and how many these are; whose rows were left out."""
+
+    rows: GroupRows
+    rejects: Rejects
+    rejected: int
+    excluded_rows: int
+    excluded: frozenset[str]
+    quality: QualityCounts | None
 
 
 def subject_set(rows: GroupRows, key: bytes) -> np.ndarray:
@@ -73,7 +97,7 @@ def subject_set(rows: GroupRows, key: bytes) -> np.ndarray:
 
 
 def prepare_groups(
-    source: Path,
+    source: Source,
     data_set: DataSet,
     clauses: AggregateParameters,
     *,
@@ -82,10 +106,13 @@ def prepare_groups(
     batch: int,
     business_date: date,
     work_dir: Path | None = None,
-) -> tuple[GroupRows, Rejects, int]:
-    """The rows of a business day, what is wrong with the others, and how many these are.
+    exclusions: Exclusions | None = None,
+    measure: Measure | None = None,
+) -> PreparedGroups:
+    """The rows of a business day, and what became of the others.
 
-    allowed  the fields that the contract lets the computation read
+    allowed     the fields that the contract lets the computation read
+    exclusions  subjects who withdrew or objected: their rows are left out before anything else is done with them
     raises   SourceError: unreadable file, a column that is missing, undeclared or not in the contract
     """
     with open_workbench(work_dir) as bench:
@@ -93,14 +120,18 @@ def prepare_groups(
         columns = _columns(opened, data_set, clauses, allowed, owner)
         fields = _create_rows(bench, opened, data_set, clauses, columns)
         within = f"day = DATE '{business_date}'"
+        bench.connection.execute("ALTER TABLE parsed ADD COLUMN ok BOOLEAN DEFAULT false")
+        bench.connection.execute(f"UPDATE parsed SET ok = NOT bad AND {within}")  # noqa: S608
+        left_out, excluded = leave_out(bench, exclusions) if exclusions else (0, frozenset())
+        quality = measure_quality(bench, opened, data_set, measure) if measure else None
         table = bench.connection.sql(
-            f"SELECT CAST(number AS INTEGER) AS number, subject, value FROM groups WHERE NOT bad AND {within} ORDER BY row_number"  # noqa: S608
+            f"SELECT CAST(number AS INTEGER) AS number, subject, value FROM parsed WHERE ok ORDER BY row_number"  # noqa: S608
         ).to_arrow_table()
         bad = f"bad AND (day IS NULL OR {within})"
-        counted = bench.connection.execute(f"SELECT count(*) FROM groups WHERE {bad}").fetchall()[0][0]  # noqa: S608
+        counted = bench.connection.execute(f"SELECT count(*) FROM parsed WHERE {bad}").fetchall()[0][0]  # noqa: S608
         union = " UNION ALL ".join(
             f"SELECT CAST(row_number AS UBIGINT) AS line, CAST({i} AS UTINYINT) AS field, CAST(p{i} AS UTINYINT) AS reason "  # noqa: S608
-            f"FROM groups WHERE {bad} AND p{i} <> 0"
+            f"FROM parsed WHERE {bad} AND p{i} <> 0"
             for i in range(len(fields))
         )
         found = bench.connection.sql(f"SELECT * FROM ({union}) ORDER BY line, field").to_arrow_table()  # noqa: S608
@@ -123,7 +154,7 @@ def prepare_groups(
         names=tuple(distinct),
         value=numbers(table.column("value"), np.int64),
     )
-    return rows, rejects, int(counted)
+    return PreparedGroups(rows, rejects, int(counted), left_out, excluded, quality)
 
 
 def _columns(
@@ -163,10 +194,10 @@ def _create_rows(
     clauses: AggregateParameters,
     columns: dict[str, str],
 ) -> list[str]:
-    """The temporary table `groups`: row_number, day, subject, value, number, bad, p0…; answers the headers that p0… speak of."""
+    """The temporary table `parsed`: row_number, day, subject, value, number, bad, p0…; answers the headers that p0… speak of."""
     moment = opened.column(str(data_set.date_field))
     subject = opened.column(columns[clauses.subject])
-    texts = [f"{sql.moment_text(moment)} AS moment", f"{sql.canonical_text(subject)} AS subject"]
+    texts = [f"{sql.moment_text(moment)} AS moment", f"{sql.canonical_text(subject)} AS own_subject"]
     headers = [str(data_set.date_field), columns[clauses.subject]]
     missing = REASON_NUMBER["missing_value"]
     problems = [
@@ -199,8 +230,8 @@ def _create_rows(
     judged = ", ".join(f"{p} AS p{i}" for i, p in enumerate(problems))
     bad = " + ".join(f"p{i}" for i in range(len(problems)))
     query = (
-        f"CREATE OR REPLACE TEMP TABLE groups AS SELECT *, {bad} <> 0 AS bad FROM (SELECT *, {judged} FROM ("  # noqa: S608
-        f"SELECT source.*, {sql.business_day('moment')} AS day, {value} AS value, {places}, {number} AS number FROM ("
+        f"CREATE OR REPLACE TEMP TABLE parsed AS SELECT *, {bad} <> 0 AS bad FROM (SELECT *, {judged} FROM ("  # noqa: S608
+        f"SELECT source.*, {party_text('own_subject')} AS subject, {sql.business_day('moment')} AS day, {value} AS value, {places}, {number} AS number FROM ("
         f"SELECT row_number, surplus, {', '.join(texts)} FROM {opened.view}) AS source {' '.join(joins)}))"
     )
     with reading(opened.name):
@@ -210,12 +241,8 @@ def _create_rows(
 
 def _create_domain(bench: Workbench, name: str, categories: tuple[str, ...]) -> None:
     connection = bench.connection
-    canonical = [
-        str(
-            connection.execute(f"SELECT {sql.canonical_text('t')} FROM (SELECT ? AS t)", [c]).fetchall()[0][0]
-        )  # noqa: S608
-        for c in categories
-    ]
+    query = f"SELECT {sql.canonical_text('t')} FROM (SELECT ? AS t)"  # noqa: S608
+    canonical = [str(connection.execute(query, [c]).fetchall()[0][0]) for c in categories]
     if len(set(canonical)) != len(canonical) or "" in canonical:
         raise MappingMissing(
             "合约的类别列表中有两个类别写法不同而实为同一类别",

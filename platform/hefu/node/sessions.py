@@ -21,6 +21,7 @@ from sqlmodel import select
 
 from hefu.components.reconcile import ReconcileParameters, make_keys
 from hefu.components.registry import code_digest
+from hefu.components.steps import check_outputs
 from hefu.domain.cast import cast, institutions_of
 from hefu.domain.contract import Contract, Step
 from hefu.domain.errors import DocumentInvalid
@@ -28,6 +29,7 @@ from hefu.domain.job import HELLO_TYPE, MAX_ATTEMPTS, Hello, Order
 from hefu.engine.session import PartySecret, PublicHello, session_id_of
 from hefu.keys.public import load_public_ed25519, load_public_x25519
 from hefu.keys.sealing import SealHeader, seal
+from hefu.node import query_history
 from hefu.node.batches import check_batches, check_own_batch
 from hefu.node.context import NodeContext
 from hefu.node.order_evidence import evidence_of, where
@@ -198,6 +200,7 @@ class Attempts:
         """The session, the use and their evidence, in one transaction; answers the worker's task, None where there is none."""
         ctx = self._ctx
         self._check_code(contract)
+        self._check_outputs(contract)
         public = self._verify_hellos(order, contract, hellos, attempt)
         session_id = session_id_of(order.job, order.attempt, bytes.fromhex(contract.digest), public).hex()
         check_batches(ctx, contract, batches)
@@ -229,6 +232,8 @@ class Attempts:
             if ctx.org_id in contract.owners():
                 check_own_batch(ctx, session, order, batches)
                 consume(ctx, session, order, contract)
+                if query_history.guarded(contract):
+                    query_history.keep(ctx, session, order, contract, self.folder(order.job))
                 own = committed(session, order.job)
             row.state, row.updated_at = "computing", now()
             row.input = {**row.input, "batches": batches}
@@ -261,6 +266,22 @@ class Attempts:
                     mend_zh="安装合约指定的版本，或签署新版本",
                     mend_en="install the version that the contract names, or sign a new version",
                 )
+
+    def _check_outputs(self, contract: Contract) -> None:
+        """What the output clauses promise is what the component will do."""
+        try:
+            check_outputs(contract)
+        except DocumentInvalid as error:
+            raise Refusal(
+                403,
+                "output_clauses_differ",
+                "合约的输出条款与组件参数不符",
+                f"the output clauses are not those of the component: {error.reason}",
+                party=self._ctx.org_id,
+                stage="compute",
+                mend_zh="签署条款一致的新版本",
+                mend_en="sign a new version whose clauses agree",
+            ) from error
 
     def _verify_hellos(
         self, order: Order, contract: Contract, hellos: dict[str, str], attempt: Attempt

@@ -17,7 +17,7 @@ from hefu.domain.contract import Contract
 from hefu.domain.job import Order, Stage
 from hefu.domain.rules.exclusion import binding_kinds, judge_exclusions
 from hefu.domain.verdict import Finding, Severity, judge
-from hefu.node import datasets, gates, quality_checks
+from hefu.node import datasets, gates, quality_checks, query_history
 from hefu.node.arrivals import file_path
 from hefu.node.context import NodeContext
 from hefu.node.exclusions import binding_tokens, entries_for
@@ -62,6 +62,11 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
     if judge(Stage.CHECK_DATA_SOURCES.value, findings).passed:
         kept, seen = _prepare(ctx, attempts, order, contract, parameters, parts, fingerprint)
         findings += seen
+    if kept and query_history.guarded(contract):
+        with ctx.session() as session:
+            findings += query_history.check(
+                ctx, session, order, contract, str(kept["commitment"]), attempts.folder(order.job)
+            )
     verdict = judge(Stage.CHECK_DATA_SOURCES.value, findings)
     left_out = {
         "rows": kept.get("excluded_rows", 0),
@@ -197,6 +202,8 @@ def _prepare(
         if tokens
         else None,
         "measure": quality_checks.measure(allowed),
+        "owners": len(contract.owners()),
+        "history_key": base64.b64encode(query_history.history_key(ctx)).decode(),
         "folder": str(folder),
         "read_only": [str(Path(p["path"]).parent) for p in parts],
         "memory_mb": ctx.settings.worker_memory_mb,
