@@ -172,10 +172,10 @@ def compute_task(
         "identity": raw(keys.identity.private_bytes_raw()),
         "sealing": raw(keys.sealing.private_bytes_raw()),
         "tls": raw(keys.tls.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())),
-        "certificate": world.own_certificate(org),
+        "certificate": shared["certificates"][org],
         "peers": {
             other: {
-                "certificate": world.own_certificate(other),
+                "certificate": shared["certificates"][other],
                 "spki": contract.party(other).tls_spki,
                 "host": "127.0.0.1",
                 "port": ports[other],
@@ -243,6 +243,7 @@ def through_workers(world: Any, contract: Any, files: dict[str, list[Line]], tmp
     shared["hellos"] = {
         org: base64.b64encode(secret.hello().to_bytes()).decode() for org, secret in shared["secrets"].items()
     }
+    shared["certificates"] = {org: world.own_certificate(org) for org in working}
     boards = {org: Switchboard("127.0.0.1", 0) for org in working}
     ports = {org: board._socket.getsockname()[1] for org, board in boards.items()}
     reports: dict[str, Any] = {}
@@ -316,6 +317,7 @@ def test_from_files_to_the_recipients_table(world: Any, node: Callable[..., Any]
         (["上海"], False, "-4800", 24, 24),
         (["广州"], True, None, None, None),
     ]
+    assert (view.table.value, view.table.unit) == ("amount", "money")
     assert view.table.total is not None
     assert (view.table.total.suppressed, view.table.total.sum) == (True, None)
     assert (view.summary.groups, view.summary.suppressed) == (3, 1)
@@ -535,6 +537,16 @@ def test_subjects_are_those_of_the_contracts_subject_field(world: Any) -> None:
     changes = clauses()
     changes["data_sets"][0]["subject_field"] = "city"
     with pytest.raises(DocumentInvalid, match="subject_field"):
+        check_outputs(world.contract(**changes))
+
+
+def test_the_value_is_of_one_unit_and_its_field_is_there(world: Any) -> None:
+    changes = clauses()
+    changes["data_sets"][0]["fields"][2]["type"] = "integer"
+    with pytest.raises(DocumentInvalid, match="integer at every owner"):
+        check_outputs(world.contract(**changes))
+    del changes["data_sets"][0]["fields"][2]
+    with pytest.raises(DocumentInvalid, match="no field amount"):
         check_outputs(world.contract(**changes))
 
 

@@ -51,6 +51,7 @@ def check_outputs(contract: Contract) -> None:
                 "data_sets.subject_field",
                 f"{data_set.data_set_id}: distinct subjects are of {subject}",
             )
+    value_unit(contract, clauses)
     for output in contract.outputs:
         if clauses.min_group != (output.min_group_size or MIN_GROUP):
             raise _differs("min_group_size", f"the component is told {clauses.min_group}")
@@ -62,6 +63,30 @@ def check_outputs(contract: Contract) -> None:
         leaving = {*clauses.release, *(key.field for key in clauses.group_by)}
         if not leaving <= allowed:
             raise _differs("columns", f"{', '.join(sorted(leaving - allowed))} would leave and may not")
+
+
+def value_unit(contract: Contract, clauses: AggregateParameters) -> str | None:
+    """`money` or `integer`, what is added up; None where rows are counted only.
+
+    raises  DocumentInvalid when a field is not in an owner's data set, or owners hold the value in different units
+    """
+    units = set()
+    for data_set in contract.data_sets:
+        types = {field.name: field.type for field in data_set.fields}
+        given = clauses.columns.get(data_set.owner, {})
+        for name in clauses.used_fields():
+            column = given.get(name, name)
+            if column not in types:
+                raise DocumentInvalid(
+                    "Contract", "data_sets.fields", f"{data_set.data_set_id} has no field {column}"
+                )
+            if name == clauses.value:
+                units.add(types[column].value)
+    if len(units) > 1 or units - {"money", "integer"}:
+        raise DocumentInvalid(
+            "Contract", "data_sets.fields", "the value is money at every owner, or an integer at every owner"
+        )
+    return next(iter(units), None)
 
 
 def _differs(clause: str, text: str) -> DocumentInvalid:

@@ -52,7 +52,5 @@ class AggregateProgram(Program):
         else:
             parts = [(batch, None) for batch in self.batches]
         half, gate = run(session, channels, self.nodes, parts, self.parameters, self.progress)
-        if half is None:
-            return None
         self.report["gate"] = gate
-        return half.to_bytes()
+        return None if half is None else half.to_bytes()

@@ -450,6 +450,7 @@ class StatisticsTable(Shape):
     fields: list[str]
     columns: list[Literal["sum", "count", "subjects"]]
     value: str | None
+    unit: Literal["money", "integer"] | None
     rows: list[StatisticsLine]
     total: StatisticsLine | None
 

@@ -18,6 +18,7 @@ from sqlmodel import Session
 
 from hefu.components.aggregate import AggregateParameters
 from hefu.components.aggregate_result import GroupHalf, GroupRow, GroupTable, open_groups
+from hefu.components.steps import value_unit
 from hefu.domain.contract import Contract, read_contract
 from hefu.keys.sealing import open_sealed, seal
 from hefu.node import storage_keys
@@ -44,10 +45,10 @@ def put_together(ctx: NodeContext, session: Session, row: ResultRow) -> Statisti
     half0, half2 = (GroupHalf.from_bytes(payload) for payload in half_payloads(ctx, session, row))
     fields = tuple(key.field for key in clauses.group_by)
     table = open_groups(half0, half2, fields, clauses.labels(), clauses.release, totals=clauses.totals)
-    return shown(table, clauses.value)
+    return shown(table, clauses.value, value_unit(contract, clauses))
 
 
-def shown(table: GroupTable, value: str | None) -> StatisticsTable:
+def shown(table: GroupTable, value: str | None, unit: str | None) -> StatisticsTable:
     """The table as it is stored and sent."""
 
     def line(row: GroupRow) -> StatisticsLine:
@@ -65,6 +66,7 @@ def shown(table: GroupTable, value: str | None) -> StatisticsTable:
             "fields": table.fields,
             "columns": table.columns,
             "value": value,
+            "unit": unit,
             "rows": [line(row) for row in table.rows],
             "total": line(table.total) if table.total else None,
         }
