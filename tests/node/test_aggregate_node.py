@@ -11,7 +11,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hefu.components.aggregate import AggregateParameters, Nodes, run
@@ -25,12 +24,15 @@ from hefu.domain.dataset import DataSet, schema_digest
 from hefu.domain.errors import DocumentInvalid
 from hefu.engine.launch import run_together
 from hefu.engine.session import PartySecret
+from hefu.keys.at_rest import open_decrypted
 from hefu.keys.public import load_public_x25519
 from hefu.keys.sealing import SealHeader, seal
 from hefu.node import orders, query_history, results, source_checks, statistics_table
 from hefu.node import result_exports as exports
+from hefu.node.kept_groups import load_subjects
 from hefu.node.programs import prepare, program
 from hefu.node.sessions import Attempts
+from hefu.node.storage_keys import job_key
 from hefu.node.switchboard import Switchboard
 from hefu.node.workers import WorkerProcess
 from hefu.store.base import now
@@ -53,6 +55,7 @@ PARAMETERS: dict[str, Any] = {
 }
 NAMES = {"institution": "loans", "bank": "flows"}
 Line = tuple[str, str, str]
+STORAGE_KEY = b"z" * 32
 
 
 def definition(owner: str) -> DataSet:
@@ -185,6 +188,7 @@ def compute_task(
         },
         "identity_keys": {p.org_id: p.identity_key for p in contract.parties},
         "sealing_keys": {p.org_id: p.sealing_key for p in contract.parties},
+        "storage_key": base64.b64encode(STORAGE_KEY).decode(),
         "key_envelopes": [shared["envelopes"][org]] if org in shared["envelopes"] else [],
         "folder": str(folder),
         "memory_mb": 4096,
@@ -209,6 +213,7 @@ def prepare_task(contract: Any, owner: str, path: Path, folder: Path) -> dict[st
         "business_date": DAY,
         "salt": base64.b64encode(b"s" * 32).decode(),
         "history_key": base64.b64encode(b"h" * 32).decode(),
+        "storage_key": base64.b64encode(STORAGE_KEY).decode(),
         "owners": len(contract.owners()),
         "folder": str(folder),
         "read_only": [str(path.parent)],
@@ -298,7 +303,8 @@ def test_from_files_to_the_recipients_table(world: Any, node: Callable[..., Any]
         summary={"form": "group_statistics"},
     )
     for org in ("operator", "exchange"):
-        sealed = (folders[org] / "half-regulator.sealed").read_bytes()
+        with open_decrypted(folders[org] / "half-regulator.sealed", STORAGE_KEY) as plain:
+            sealed = plain.read()
         assert hashlib.sha256(sealed).hexdigest() == reports[org]["halves"]["regulator"]["digest"]
         path = ctx.paths.results / f"{org}.sealed"
         path.write_bytes(sealed)
@@ -399,10 +405,15 @@ class Owner:
             query_history.keep(self.ctx, session, order, contract, self.attempts.folder(job))
             session.commit()
 
+    def job_key(self, job: str) -> bytes:
+        with self.ctx.session() as session:
+            return job_key(self.ctx, session, self.attempts.folder(job), job, self.contract.contract_id)
+
     def statistic(self, job: str) -> list[int | None]:
         """The kept rows through the real component, three processes over TLS; the sums that come out."""
         parameters = AggregateParameters.model_validate(self.contract.computation.steps[0].parameters)
-        rows = load_groups(self.attempts.folder(job) / "input.npz")
+        with open_decrypted(self.attempts.folder(job) / "input.npz", self.job_key(job)) as plain:
+            rows = load_groups(plain)
         seed, masked = share_groups(rows, b"k" * 32, parameters.groups(), parameters.limit(2))
         nodes = Nodes("operator", "bank", "exchange")
         batch = Batch("bank", "bank", 1, len(rows))
@@ -505,7 +516,7 @@ def test_the_history_is_sealed_and_names_nobody(owner: Owner) -> None:
         (row,) = session.exec(select(AnsweredQueryRow)).all()
     path = owner.ctx.paths.root / row.path
     assert path.stat().st_mode & 0o777 == 0o600
-    subjects = np.load(owner.attempts.folder(FIRST) / "subjects.npy")
+    subjects = load_subjects(owner.attempts.folder(FIRST) / "subjects.npz", owner.job_key(FIRST))
     assert row.subjects == len(subjects) == 40
     assert subjects[:1].tobytes() not in path.read_bytes()
     with owner.ctx.session() as session:

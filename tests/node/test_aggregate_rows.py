@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 from hefu.components.aggregate import AggregateParameters
-from hefu.components.aggregate_input import GroupRows, groups_digest, load_groups, save_groups
+from hefu.components.aggregate_input import GroupRows, groups_digest
 from hefu.domain.dataset import DataSet
-from hefu.node.aggregate_rows import prepare_groups, subject_set
+from hefu.node.aggregate_rows import PreparedGroups, prepare_groups, subject_set
+from hefu.node.kept_groups import load_kept, save_kept
+from hefu.node.kept_rows import InputChanged
 from hefu.node.sources.errors import MappingMissing
+from hefu.node.sources.quality import Measure
 from hefu.node.sources.rejects import Rejects
+from hefu.node.sources.subjects import Exclusions, subject_token
 
 FIELDS = {
     "person": "text",
@@ -65,6 +69,17 @@ def clauses(**changes: Any) -> AggregateParameters:
 def prepared(
     folder: Path, lines: list[str], allowed: list[str] | None = None, **changes: Any
 ) -> tuple[GroupRows, Rejects, int]:
+    found = prepared_whole(folder, lines, allowed, **changes)
+    return found.rows, found.rejects, found.rejected
+
+
+def prepared_whole(
+    folder: Path,
+    lines: list[str],
+    allowed: list[str] | None = None,
+    exclusions: Exclusions | None = None,
+    **changes: Any,
+) -> PreparedGroups:
     path = folder / "day.csv"
     path.write_text("\n".join([HEADER, *lines]) + "\n")
     return prepare_groups(
@@ -76,6 +91,8 @@ def prepared(
         batch=1,
         business_date=date(2026, 3, 2),
         work_dir=folder,
+        exclusions=exclusions,
+        measure=Measure(("person",), ("person",)),
     )
 
 
@@ -135,14 +152,28 @@ def test_categories_that_are_one_in_canonical_form_are_refused(tmp_path: Path) -
         prepared(tmp_path, [], group_by=[{"field": "city", "categories": ["a", "Ａ"]}])
 
 
-def test_kept_rows_come_back_with_their_digest(tmp_path: Path) -> None:
+def test_kept_rows_come_back_and_others_do_not(tmp_path: Path) -> None:
+    salt, key, path = b"s" * 32, b"k" * 32, tmp_path / "kept.npz"
     rows, _, _ = prepared(tmp_path, ["a,北京,x,1,2026-03-02,7", "张三,上海,y,2,2026-03-02,7"])
-    save_groups(tmp_path / "kept.npz", rows)
-    kept = load_groups(tmp_path / "kept.npz")
-    assert kept.names == ("A", "张三")
-    assert groups_digest(kept, b"s" * 32) == groups_digest(rows, b"s" * 32)
+    save_kept(path, rows, key)
+    assert "张三".encode() not in path.read_bytes()
+    assert load_kept(path, groups_digest(rows, salt), salt, key).names == ("A", "张三")
     other, _, _ = prepared(tmp_path, ["a,北京,x,1,2026-03-02,7", "张三,上海,y,3,2026-03-02,7"])
-    assert groups_digest(other, b"s" * 32) != groups_digest(rows, b"s" * 32)
+    save_kept(path, other, key)
+    with pytest.raises(InputChanged):
+        load_kept(path, groups_digest(rows, salt), salt, key)
+
+
+def test_who_withdrew_is_left_out_and_quality_is_counted(tmp_path: Path) -> None:
+    lines = ["a,北京,x,1,2026-03-02,7", "b,北京,x,2,2026-03-02,7", "b,上海,x,4,2026-03-02,7"]
+    whole = prepared_whole(tmp_path, lines)
+    assert (len(whole.rows), whole.excluded_rows) == (3, 0)
+    assert whole.quality is not None
+    assert (whole.quality.rows, whole.quality.distinct) == (3, {"person": 2})
+    token = subject_token(b"e" * 32, "B")
+    found = prepared_whole(tmp_path, lines, exclusions=Exclusions("person", b"e" * 32, frozenset([token])))
+    assert found.rows.names == ("A",)
+    assert (found.excluded_rows, found.excluded, found.rejected) == (2, frozenset([token]), 0)
 
 
 def test_the_set_of_subjects_is_keyed_and_counts_each_once(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def prepare_groups(
         left_out, excluded = leave_out(bench, exclusions) if exclusions else (0, frozenset())
         quality = measure_quality(bench, opened, data_set, measure) if measure else None
         table = bench.connection.sql(
-            f"SELECT CAST(number AS INTEGER) AS number, subject, value FROM parsed WHERE ok ORDER BY row_number"  # noqa: S608
+            "SELECT CAST(number AS INTEGER) AS number, subject, value FROM parsed WHERE ok ORDER BY row_number"
         ).to_arrow_table()
         bad = f"bad AND (day IS NULL OR {within})"
         counted = bench.connection.execute(f"SELECT count(*) FROM parsed WHERE {bad}").fetchall()[0][0]  # noqa: S608

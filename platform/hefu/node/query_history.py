@@ -23,8 +23,8 @@ from hefu.domain.rules.queries import Query, check_query
 from hefu.domain.verdict import Finding
 from hefu.keys.sealing import SealHeader, open_sealed, seal
 from hefu.node.context import NodeContext
-from hefu.node.settings import write_private
 from hefu.node.kept_groups import SUBJECTS_FILE, load_subjects
+from hefu.node.settings import write_private
 from hefu.node.storage_keys import job_key
 from hefu.node.uses import committed
 from hefu.store.base import now

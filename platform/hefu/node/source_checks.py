@@ -251,9 +251,7 @@ def _prepare(
     return kept, _look_at(ctx, contract, parameters, kept)
 
 
-def _look_at(
-    ctx: NodeContext, contract: Contract, parameters: Any, kept: dict[str, Any]
-) -> list[Finding]:
+def _look_at(ctx: NodeContext, contract: Contract, parameters: Any, kept: dict[str, Any]) -> list[Finding]:
     """What was read against the contract's limits: rejected rows, data quality."""
     allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
     return [*_rejected_share(ctx, parameters, kept), *quality_checks.judge(ctx, allowed, kept["quality"])]
