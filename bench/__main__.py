@@ -23,7 +23,7 @@ from bench.rows import Row, as_row, report, shown
 from bench.setting import Setting
 
 ENGINE = ("arithmetic", "sorting", "regression", "psi", "paillier", "aggregation")
-BESIDE = ("pir",)
+BESIDE = ("pir", "aggregate")
 APART = ("growth", "wan")
 
 

@@ -35,6 +35,15 @@ def test_a_group_of_ours_at_a_tiny_size(group: str) -> None:
     assert {f"{work}, over TLS" for work in plain} == {r["work"] for r in rows} - plain
 
 
+def test_statistics_at_a_tiny_size_equal_the_plain_table() -> None:
+    command = [sys.executable, "-m", "bench", "aggregate", "--no-peers", "--json", "--scale", "0.01"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads(done.stdout.splitlines()[-1])["rows"]
+    assert all(row["ours_cpu_s"] > 0 and row["ratio"] is None for row in rows)
+    assert len(rows) == 2
+
+
 def test_a_wrong_result_gives_no_figure() -> None:
     def setup(session: Session, channels: ChannelSet) -> None:
         return None

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
-from hefu.components import reconcile
+from hefu.components import aggregate, reconcile
 from hefu.engine import ENGINE_VERSION
 from hefu.engine.session import encode
 
@@ -30,16 +30,29 @@ class Component:
     module      where its program is
     roles       which parts parties play
     parameters  the model of its clauses; strict, so a contract that says more or less is refused
+    form        the form of its result, as a contract's output must say; a node's programs are in `hefu.node.programs`
     """
 
     name: str
     module: str
     roles: tuple[str, ...]
     parameters: type[BaseModel]
+    form: str
 
 
 COMPONENTS: Mapping[str, Component] = MappingProxyType(
-    {"reconcile": Component("reconcile", reconcile.__name__, reconcile.ROLES, reconcile.ReconcileParameters)}
+    {
+        "reconcile": Component(
+            "reconcile", reconcile.__name__, reconcile.ROLES, reconcile.ReconcileParameters, "row_status"
+        ),
+        "aggregate": Component(
+            "aggregate",
+            aggregate.__name__,
+            aggregate.ROLES,
+            aggregate.AggregateParameters,
+            "group_statistics",
+        ),
+    }
 )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from hefu.components.steps import check_step
+from hefu.components.steps import check_outputs, check_step
 from hefu.coordinator import approvals
 from hefu.coordinator.context import CoordinatorContext
 from hefu.domain.approval import Approval, ApprovalState
@@ -68,6 +68,7 @@ def propose(ctx: CoordinatorContext, envelope: str, sender: str) -> str:
     _check_pins(ctx, contract)
     for step in contract.computation.steps:
         check_step(step.component, step.parameters)
+    check_outputs(contract)
     with ctx.session() as session:
         if session.get(ContractRow, contract.digest) is None:
             earlier = session.exec(

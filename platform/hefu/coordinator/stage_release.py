@@ -8,6 +8,7 @@ from hefu_ledger.store import inclusion_receipt, latest_checkpoint
 from sqlmodel import select
 
 from hefu.coordinator.context import CoordinatorContext
+from hefu.coordinator.gate_evidence import gate_agrees
 from hefu.coordinator.ledger import connection_of
 from hefu.coordinator.orders import send_order
 from hefu.coordinator.outcomes import Outcome, ask_all, block, wait
@@ -29,6 +30,8 @@ def check_output(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> Ou
     for reply in replies.values():
         out.evidence += reply.get("evidence", [])
         out.findings += Verdict.model_validate(reply["verdict"]).findings
+    if not out.findings:
+        out.findings += gate_agrees(out.evidence, job, contract)
     out.body = {"halves": {org: reply["half_digest"] for org, reply in replies.items()}}
     return out
 

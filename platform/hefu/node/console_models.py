@@ -415,7 +415,10 @@ class SideTotals(Shape):
 
 
 class ResultSummary(Shape):
-    """A released result at the regulator's node; counts are there only once it was opened."""
+    """A released result at its recipient's node; counts are there only once it was opened, those of its form.
+
+    form  `row_status`: matched … match_rate; `group_statistics`: groups, suppressed
+    """
 
     job_id: str
     contract_id: str
@@ -425,6 +428,9 @@ class ResultSummary(Shape):
     received_at: datetime | None
     opened_at: datetime | None
     opened_by: str = ""
+    form: str = "row_status"
+    groups: int | None = None
+    suppressed: int | None = None
     matched: int | None = None
     mismatched: int | None = None
     missing_at_bank: int | None = None
@@ -434,10 +440,32 @@ class ResultSummary(Shape):
     match_rate: float | None = None
 
 
+class StatisticsLine(Shape):
+    """One group; figures are null where it is suppressed, or where the contract does not release the column."""
+
+    labels: list[str]
+    suppressed: bool
+    sum: str | None
+    count: int | None
+    subjects: int | None
+
+
+class StatisticsTable(Shape):
+    """A joint statistic. Sums are decimal digits of integers (cents for money): 64 bits do not fit into a JSON number."""
+
+    fields: list[str]
+    columns: list[Literal["sum", "count", "subjects"]]
+    value: str | None
+    unit: Literal["money", "integer"] | None
+    rows: list[StatisticsLine]
+    total: StatisticsLine | None
+
+
 class ResultView(Shape):
     summary: ResultSummary
     sides: list[SideTotals]
     changed_from: ResultSummary | None = None
+    table: StatisticsTable | None = None
     seconds: float | None = None
 
 

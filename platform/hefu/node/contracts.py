@@ -13,7 +13,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from hefu.components.registry import code_digest
-from hefu.components.steps import check_step
+from hefu.components.steps import check_outputs, check_step
 from hefu.domain.contract import (
     CONTRACT_TYPE,
     NOTICE_TYPE,
@@ -151,6 +151,8 @@ def _sign(ctx: NodeContext, contract: Contract, user: str, *, proposing: bool) -
         )
     for step in contract.computation.steps:
         check_step(step.component, step.parameters)
+    check_outputs(contract)
+    for step in contract.computation.steps:
         if code_digest(step.component) != step.code_digest:
             raise Refusal(
                 422,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hefu.components.registry import component
 from hefu.domain.document import Digest
 from hefu.domain.job import MAX_ATTEMPTS, JobId, Stage
 from hefu.node import contracts, storage_keys
@@ -109,7 +110,8 @@ def take_half(ctx: NodeContext, sender: str, body: bytes) -> dict[str, Any]:
                 business_date=head.business_date,
             )
         row.halves = {**row.halves, sender: {"path": str(path), "digest": digest}}
-        row.summary = {**row.summary, "batches": head.batches}
+        form = component(contract.computation.steps[0].component).form
+        row.summary = {**row.summary, "batches": head.batches, "form": form}
         if {n0, n2} <= set(row.halves):
             row.received_at = now()
         session.add(row)

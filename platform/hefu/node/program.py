@@ -1,4 +1,6 @@
-"""An organisation's half of `reconcile`, inside a worker: connect, agree on the session, share, compute, seal.
+"""An organisation's half of a component, inside a worker: connect, agree on the session, share, compute, seal.
+
+`Program` is that of `reconcile`; what another component does otherwise (read, split, compute) it overrides.
 
 Whatever leaves an organisation is first signed, then sealed to its recipient's key as the contract pins it; channels
 are mutual TLS between pinned keys, and both ends compare what they speak about before anything else.
@@ -39,7 +41,7 @@ from hefu.components.reconcile import (
 )
 from hefu.engine.channel import ChannelSet, SocketChannel
 from hefu.engine.errors import EngineError
-from hefu.engine.session import PartySecret, PublicHello, derive_session
+from hefu.engine.session import PartySecret, PublicHello, Session, derive_session
 from hefu.keys.at_rest import EncryptingWriter
 from hefu.keys.public import load_public_ed25519, load_public_x25519
 from hefu.keys.sealing import SealHeader, open_sealed, seal
@@ -59,7 +61,12 @@ class InputMissing(EngineError):
 
 
 class Program:
-    """One organisation's part in one attempt."""
+    """One organisation's part in one attempt of `reconcile`.
+
+    words  how many words a shared row has
+    """
+
+    words = WORDS
 
     def __init__(self, task: dict[str, Any], progress: Progress) -> None:
         self.task, self.progress = task, progress
@@ -87,33 +94,10 @@ class Program:
         channels.set_deadline(task["deadline_seconds"])
         channels.handshake(session.session_id, task["job"], contract, self.me)
         with channels.abort_on_error():
-            own_seed, own_masked = self._share(channels)
-            options: dict[str, Any] = {
-                "design": task["design"],
-                "reveal_difference": bool(task["reveal_difference"]),
-                "progress": self.progress,
-            }
-            half = None
-            if self.me == self.nodes.n0:
-                seeds = [(b, self._receive_seed(channels, b)) for b in self.batches]
-                half = run_n0(session, channels, self.nodes, seeds, **options)
-            elif self.me == self.nodes.n1:
-                masked = [
-                    (
-                        b,
-                        own_masked
-                        if b.owner == self.me and own_masked is not None
-                        else self._receive_masked(channels, b),
-                    )
-                    for b in self.batches
-                ]
-                del own_masked
-                run_n1(session, channels, self.nodes, masked, **options)
-            elif self.me == self.nodes.n2:
-                half = run_n2(session, channels, self.nodes, self.batches, **options)
-            del own_seed
+            _, own_masked = self._share(channels)
+            half = self._compute(session, channels, own_masked)
             if half is not None:
-                self._seal_half(half.to_bytes())
+                self._seal_half(half)
             self.report["transcripts"] = {
                 peer: {
                     "sent": t.sent,
@@ -129,6 +113,48 @@ class Program:
         channels.close()
         self.progress("done", 1, 1)
         return self.report
+
+    # What a component does in its own way.
+
+    @property
+    def storage_key(self) -> bytes:
+        """Under which the job's files lie on the disk."""
+        return base64.b64decode(self.task["storage_key"])
+
+    def _load_input(self, own: dict[str, Any]) -> Any:
+        """The rows that a use was counted for. Raises InputChanged."""
+        path = Path(self.task["folder"]) / "input.npz"
+        return load_committed(path, own["commitment"], base64.b64decode(own["salt"]), self.storage_key)
+
+    def _split(self, rows: Any, keys: dict[int, bytes]) -> tuple[bytes, np.ndarray]:
+        """The seed for N0 and the masked rows for N1."""
+        sorted_for = len(self.batches) if self.task["design"] == "S" else None
+        return share_rows(rows, keys, sorted_for=sorted_for)
+
+    def _compute(self, session: Session, channels: ChannelSet, own_masked: np.ndarray | None) -> bytes | None:
+        """This node's part of the computation; N0 and N2 answer their half."""
+        options: dict[str, Any] = {
+            "design": self.task["design"],
+            "reveal_difference": bool(self.task["reveal_difference"]),
+            "progress": self.progress,
+        }
+        half = None
+        if self.me == self.nodes.n0:
+            half = run_n0(session, channels, self.nodes, self._seeds(channels), **options)
+        elif self.me == self.nodes.n1:
+            run_n1(session, channels, self.nodes, self._masked(channels, own_masked), **options)
+        elif self.me == self.nodes.n2:
+            half = run_n2(session, channels, self.nodes, self.batches, **options)
+        return None if half is None else half.to_bytes()
+
+    def _seeds(self, channels: ChannelSet) -> list[tuple[Batch, bytes]]:
+        return [(b, self._receive_seed(channels, b)) for b in self.batches]
+
+    def _masked(self, channels: ChannelSet, own: np.ndarray | None) -> list[tuple[Batch, np.ndarray]]:
+        return [
+            (b, own if b.owner == self.me and own is not None else self._receive_masked(channels, b))
+            for b in self.batches
+        ]
 
     # Connections.
 
@@ -257,22 +283,14 @@ class Program:
         if self.me not in self.owners:
             return None, None
         n0, n1, _ = self.nodes
-        own = self.task["input"]
-        path = Path(self.task["folder"]) / "input.npz"
-        rows = load_committed(
-            path,
-            own["commitment"],
-            base64.b64decode(own["salt"]),
-            base64.b64decode(self.task["storage_key"]),
-        )
+        rows = self._load_input(self.task["input"])
         keys: dict[int, bytes] = {}
         for encoded in self.task["key_envelopes"]:
             for receiver in self.task["receivers"]:
                 opened = json.loads(self._open_from(receiver, "institution-keys", base64.b64decode(encoded)))
                 keys |= {int(i): base64.b64decode(k) for i, k in opened.items()}
         self.progress("share", 0, 1)
-        sorted_for = len(self.batches) if self.task["design"] == "S" else None
-        seed, masked = share_rows(rows, keys, sorted_for=sorted_for)
+        seed, masked = self._split(rows, keys)
         salt = hashlib.sha256(
             b"hefu input salt" + self.identity.sign(seed + self.task["job"].encode())
         ).digest()
@@ -299,14 +317,14 @@ class Program:
         return seed
 
     def _receive_masked(self, channels: ChannelSet, batch: Batch) -> np.ndarray:
-        size = batch.rows * WORDS * 8
+        size = batch.rows * self.words * 8
         opened = self._open_from(
             batch.owner, "masked", channels[batch.owner].recv(size + size // 1000 + (1 << 16))
         )
         salt, commitment, part = _parse(opened)
         if len(part) != size:
             raise InputMissing(f"{batch.owner} announced {batch.rows} rows and sent another number")
-        masked = np.frombuffer(part, dtype=np.uint64).reshape(batch.rows, WORDS)
+        masked = np.frombuffer(part, dtype=np.uint64).reshape(batch.rows, self.words)
         verify_masked(commitment, masked, salt)
         self.report["received"][batch.owner] = {"part": "masked", "digest": commitment.masked_digest}
         return masked
@@ -318,7 +336,7 @@ class Program:
         for receiver in self.task["receivers"]:
             sealed = self._seal_to(receiver, "half", half)
             path = Path(self.task["folder"]) / f"half-{receiver}.sealed"
-            with EncryptingWriter(path, base64.b64decode(self.task["storage_key"])) as file:
+            with EncryptingWriter(path, self.storage_key) as file:
                 file.write(sealed)
             halves[receiver] = {"digest": hashlib.sha256(sealed).hexdigest(), "bytes": len(sealed)}
         self.report["halves"] = halves

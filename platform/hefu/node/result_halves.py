@@ -41,9 +41,18 @@ def read_batches(session: Session, row: ResultRow) -> list[Batch]:
 def open_halves(
     ctx: NodeContext, session: Session, row: ResultRow
 ) -> tuple[Half | SortedHalf, Half | SortedHalf]:
-    """N0's and N2's half.
+    """N0's and N2's half of a reconciliation.
 
     raises  Refusal: not_found · halves_missing (409) · SealInvalid, FileSealInvalid, HalfInvalid, OSError
+    """
+    half0, half2 = half_payloads(ctx, session, row)
+    return read_half(half0), read_half(half2)
+
+
+def half_payloads(ctx: NodeContext, session: Session, row: ResultRow) -> tuple[bytes, bytes]:
+    """What N0 and N2 sealed to this node, of whatever component.
+
+    raises  Refusal: not_found · halves_missing (409) · SealInvalid, OSError
     """
     stored = session.get(ContractRow, row.contract)
     if stored is None:
@@ -79,7 +88,7 @@ def open_halves(
             recipient_key=ctx.keys.sealing,
             sender_key=load_public_ed25519(contract.party(node).identity_key),
         )
-        opened.append(read_half(payload))
+        opened.append(payload)
     return opened[0], opened[1]
 
 

@@ -1,4 +1,4 @@
-"""Results at their receiver 监管方: opened here and nowhere else, summed up, kept sealed.
+"""Results at their receiver: opened here and nowhere else, summed up, kept sealed.
 
 Both halves were sealed to this node by N0 and N2; neither says anything alone. Opening is itself evidence. A row of the
 result is "the 1-based data row of that owner's file"; rows in transit from files of other days are never reported, they
@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, select
 
 from hefu.components.reconcile import ReconcileResult
 from hefu.components.reconcile import open_result as put_together
+from hefu.components.registry import component
 from hefu.engine.errors import EngineError
 from hefu.keys.errors import FileSealInvalid, SealInvalid
-from hefu.node import alarms
-from hefu.node.console_models import ResultSummary, ResultView, SideTotals
+from hefu.node import alarms, statistics_table
+from hefu.node.console_models import ResultSummary, ResultView, SideTotals, StatisticsTable
 from hefu.node.context import NodeContext
 from hefu.node.refusals import Refusal, conflict, not_found, refuse
 from hefu.node.result_figures import summarise
@@ -36,7 +38,10 @@ _COUNTS = (
     "conflicts",
     "difference_cents",
     "match_rate",
+    "groups",
+    "suppressed",
 )
+ROW_STATUS, GROUP_STATISTICS = "row_status", "group_statistics"
 
 
 class Revised(NamedTuple):
@@ -76,8 +81,16 @@ def view(ctx: NodeContext, job: str) -> ResultView:
         SideTotals.model_validate({k: v for k, v in side.items() if k in SideTotals.model_fields})
         for side in found.row.summary.get("sides", [])
     ]
+    table = None
+    if (
+        found.row.opened_at is not None
+        and "deleted_at" not in found.row.summary
+        and form_of(found.row) == GROUP_STATISTICS
+    ):
+        with ctx.session() as session:
+            table = statistics_of(ctx, session, found.row)
     before = summary_view(max(older, key=lambda r: r.revision)) if older else None
-    return ResultView(summary=summary_view(found), sides=sides, changed_from=before)
+    return ResultView(summary=summary_view(found), sides=sides, changed_from=before, table=table)
 
 
 def open_result(ctx: NodeContext, job: str, user: str) -> ResultView:
@@ -90,22 +103,20 @@ def open_result(ctx: NodeContext, job: str, user: str) -> ResultView:
         if row is None:
             raise not_found("结果", "result", job)
         if row.opened_at is None:
-            batches = read_batches(session, row)
-            try:
-                halves = open_halves(ctx, session, row)
-                result = put_together(halves[0], halves[1], batches)
-            except (SealInvalid, FileSealInvalid, EngineError, OSError) as error:
-                raise invalid(row, error) from error
             salt = secrets.token_bytes(32)
-            row.table_path = str(write_table(ctx, session, row, result))
+            try:
+                path, figures, content = _assemble(ctx, session, row)
+            except (SealInvalid, FileSealInvalid, EngineError) as error:
+                raise invalid(row, error) from error
+            row.table_path = str(path)
             row.opened_at, row.opened_by = now(), user
-            row.summary = {**row.summary, **summarise(result, batches), "salt": salt.hex()}
+            row.summary = {**row.summary, **figures, "salt": salt.hex()}
             session.add(row)
             ctx.record(
                 session,
                 "result_opened",
                 {
-                    "result": hashlib.sha256(salt + digest_bytes(result)).hexdigest(),
+                    "result": hashlib.sha256(salt + content).hexdigest(),
                     "halves": {node: half["digest"] for node, half in sorted(row.halves.items())},
                 },
                 contract=row.contract,
@@ -113,8 +124,33 @@ def open_result(ctx: NodeContext, job: str, user: str) -> ResultView:
                 attempt=row.attempt,
             )
             session.commit()
-            alarms.evaluate_day(ctx, row.contract_id, row.business_date)
+            if form_of(row) == ROW_STATUS:
+                alarms.evaluate_day(ctx, row.contract_id, row.business_date)
     return view(ctx, job)
+
+
+def _assemble(ctx: NodeContext, session: Session, row: ResultRow) -> tuple[Path, dict[str, Any], bytes]:
+    """Put both halves together and keep the table; answers its file, its figures, and the bytes that its digest is of."""
+    contract = statistics_table.result_contract(session, row)
+    if component(contract.computation.steps[0].component).form == GROUP_STATISTICS:
+        try:
+            table = statistics_table.put_together(ctx, session, row)
+        except OSError as error:
+            raise invalid(row, error) from error
+        path = statistics_table.write_statistics(ctx, session, row, table)
+        return path, statistics_table.figures(table), statistics_table.table_bytes(table)
+    batches = read_batches(session, row)
+    try:
+        halves = open_halves(ctx, session, row)
+        result = put_together(halves[0], halves[1], batches)
+    except OSError as error:
+        raise invalid(row, error) from error
+    return write_table(ctx, session, row, result), summarise(result, batches), digest_bytes(result)
+
+
+def form_of(row: ResultRow) -> str:
+    """The form of a result, as its contract's component gives it."""
+    return str(row.summary.get("form", ROW_STATUS))
 
 
 def open_complete(ctx: NodeContext, user: str) -> list[str]:
@@ -147,11 +183,42 @@ def load_table(ctx: NodeContext, job: str) -> OpenedResult:
     raises  Refusal: not_found · not_opened (409) · result_damaged (500)
     """
     with ctx.session() as session:
-        row = _one(session, job).row
-        return _load(ctx, session, row)
+        row = _opened_row(session, job)
+        if form_of(row) != ROW_STATUS:
+            raise conflict(
+                "result_form",
+                "该结果是分组统计，没有逐行状态",
+                "this result is a statistic by group; it has no rows with a status",
+                "请查看或导出统计表",
+                "see or export the table of groups",
+            )
+        try:
+            table = read_table(ctx, session, row)
+        except (SealInvalid, FileSealInvalid, TableDamaged, OSError) as error:
+            raise _damaged() from error
+    return OpenedResult(table, {side["owner"]: side["side"] for side in row.summary["sides"]})
 
 
-def _load(ctx: NodeContext, session: Session, row: ResultRow) -> OpenedResult:
+def load_statistics(ctx: NodeContext, job: str) -> StatisticsTable | None:
+    """The table of groups of an opened result; None where the result is of another form.
+
+    raises  Refusal: not_found · not_opened (409) · result_damaged (500)
+    """
+    with ctx.session() as session:
+        row = _opened_row(session, job)
+        return statistics_of(ctx, session, row) if form_of(row) == GROUP_STATISTICS else None
+
+
+def statistics_of(ctx: NodeContext, session: Session, row: ResultRow) -> StatisticsTable:
+    """The table of groups in an opened result's file. Raises Refusal: result_damaged (500)."""
+    try:
+        return statistics_table.read_statistics(ctx, session, row)
+    except (SealInvalid, FileSealInvalid, TableDamaged, OSError) as error:
+        raise _damaged() from error
+
+
+def _opened_row(session: Session, job: str) -> ResultRow:
+    row = _one(session, job).row
     if "deleted_at" in row.summary:
         raise conflict(
             "result_deleted",
@@ -168,18 +235,18 @@ def _load(ctx: NodeContext, session: Session, row: ResultRow) -> OpenedResult:
             "请先启封结果",
             "open the result first",
         )
-    try:
-        table = read_table(ctx, session, row)
-    except (SealInvalid, FileSealInvalid, TableDamaged, OSError) as error:
-        raise refuse(
-            500,
-            "result_damaged",
-            "已启封结果的文件损坏或丢失",
-            "the opened result's file is damaged or lost",
-            "请从备份恢复结果目录",
-            "restore the results folder from its backup",
-        ) from error
-    return OpenedResult(table, {side["owner"]: side["side"] for side in row.summary["sides"]})
+    return row
+
+
+def _damaged() -> Refusal:
+    return refuse(
+        500,
+        "result_damaged",
+        "已启封结果的文件损坏或丢失",
+        "the opened result's file is damaged or lost",
+        "请从备份恢复结果目录",
+        "restore the results folder from its backup",
+    )
 
 
 def revised(session: Session, contract_id: str | None = None) -> list[Revised]:
@@ -211,6 +278,7 @@ def summary_view(found: Revised) -> ResultSummary:
         received_at=row.received_at,
         opened_at=row.opened_at,
         opened_by=row.opened_by,
+        form=form_of(row),
         **{name: row.summary.get(name) for name in _COUNTS},
     )
 

@@ -21,13 +21,15 @@ from sqlmodel import select
 
 from hefu.components.reconcile import ReconcileParameters, make_keys
 from hefu.components.registry import code_digest
+from hefu.components.steps import check_outputs
 from hefu.domain.cast import cast, institutions_of
-from hefu.domain.contract import Contract
+from hefu.domain.contract import Contract, Step
 from hefu.domain.errors import DocumentInvalid
 from hefu.domain.job import HELLO_TYPE, MAX_ATTEMPTS, Hello, Order
 from hefu.engine.session import PartySecret, PublicHello, session_id_of
 from hefu.keys.public import load_public_ed25519, load_public_x25519
 from hefu.keys.sealing import SealHeader, seal
+from hefu.node import query_history
 from hefu.node.batches import check_batches, check_own_batch
 from hefu.node.context import NodeContext
 from hefu.node.order_evidence import evidence_of, where
@@ -42,6 +44,8 @@ from hefu.store.signed import encode_envelope, read_signed, sign_document
 from hefu.wire.refusal import Refusal
 
 log = logging.getLogger("hefu.node")
+COMMON_KEY = "common"
+"""Where no institutions are told apart, one token key, number 0, serves every owner."""
 
 
 @dataclass
@@ -106,7 +110,7 @@ class Attempts:
         return answer
 
     def _issue_keys(self, order: Order, contract: Contract) -> dict[str, str]:
-        ctx, institutions = self._ctx, institutions_of(contract)
+        ctx, institutions = self._ctx, institutions_of(contract) or [COMMON_KEY]
         keys = make_keys(institutions)
         envelopes: dict[str, str] = {}
         for owner in contract.owners():
@@ -196,6 +200,7 @@ class Attempts:
         """The session, the use and their evidence, in one transaction; answers the worker's task, None where there is none."""
         ctx = self._ctx
         self._check_code(contract)
+        self._check_outputs(contract)
         public = self._verify_hellos(order, contract, hellos, attempt)
         session_id = session_id_of(order.job, order.attempt, bytes.fromhex(contract.digest), public).hex()
         check_batches(ctx, contract, batches)
@@ -227,6 +232,8 @@ class Attempts:
             if ctx.org_id in contract.owners():
                 check_own_batch(ctx, session, order, batches)
                 consume(ctx, session, order, contract)
+                if query_history.guarded(contract):
+                    query_history.keep(ctx, session, order, contract, self.folder(order.job))
                 own = committed(session, order.job)
             row.state, row.updated_at = "computing", now()
             row.input = {**row.input, "batches": batches}
@@ -259,6 +266,22 @@ class Attempts:
                     mend_zh="安装合约指定的版本，或签署新版本",
                     mend_en="install the version that the contract names, or sign a new version",
                 )
+
+    def _check_outputs(self, contract: Contract) -> None:
+        """What the output clauses promise is what the component will do."""
+        try:
+            check_outputs(contract)
+        except DocumentInvalid as error:
+            raise Refusal(
+                403,
+                "output_clauses_differ",
+                "合约的输出条款与组件参数不符",
+                f"the output clauses are not those of the component: {error.reason}",
+                party=self._ctx.org_id,
+                stage="compute",
+                mend_zh="签署条款一致的新版本",
+                mend_en="sign a new version whose clauses agree",
+            ) from error
 
     def _verify_hellos(
         self, order: Order, contract: Contract, hellos: dict[str, str], attempt: Attempt
@@ -319,7 +342,7 @@ class Attempts:
         working = list(dict.fromkeys([*contract.owners(), *contract.computation.compute_parties]))
         if ctx.org_id not in working:
             return None
-        parameters = ReconcileParameters.model_validate(contract.computation.steps[0].parameters)
+        step = contract.computation.steps[0]
         peers = {
             org: {
                 "certificate": ctx.directory.certificate(org),
@@ -340,8 +363,9 @@ class Attempts:
             "nodes": list(contract.computation.compute_parties),
             "receivers": list(contract.recipients()),
             "batches": batches,
-            "reveal_difference": parameters.reveal_difference,
-            "design": parameters.design,
+            "component": step.component,
+            "parameters": step.parameters,
+            **_options(step),
             "hellos": {org: base64.b64encode(h.to_bytes()).decode() for org, h in public.items()},
             "secret": base64.b64encode(attempt.secret.to_bytes()).decode(),
             "identity": _raw(ctx.keys.identity.private_bytes_raw()),
@@ -386,6 +410,8 @@ class Attempts:
                     ctx.record(session, "input_shared", report["input"], **where(order))
                 for owner, seen in sorted(report["received"].items()):
                     ctx.record(session, "input_received", {"owner": owner, **seen}, **where(order))
+                if "gate" in report:
+                    ctx.record(session, "output_gate_checked", report["gate"], **where(order))
                 for receiver, half in report.get("halves", {}).items():
                     ctx.record(session, "half_sealed", {"recipient": receiver, **half}, **where(order))
                     row.half_path, row.half_digest = (
@@ -472,6 +498,14 @@ class Attempts:
         for attempt in live:
             if attempt.worker is not None and attempt.state == "computing":
                 attempt.worker.kill()
+
+
+def _options(step: Step) -> dict[str, Any]:
+    """What the program of `reconcile` takes from its clauses."""
+    if step.component != "reconcile":
+        return {}
+    parameters = ReconcileParameters.model_validate(step.parameters)
+    return {"reveal_difference": parameters.reveal_difference, "design": parameters.design}
 
 
 def _attempt_used(org_id: str) -> Refusal:

@@ -11,13 +11,13 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from hefu.components.reconcile import ReconcileParameters
+from hefu.components.registry import component
 from hefu.domain.cast import institutions_of
 from hefu.domain.contract import Contract
 from hefu.domain.job import Order, Stage
 from hefu.domain.rules.exclusion import binding_kinds, judge_exclusions
 from hefu.domain.verdict import Finding, Severity, judge
-from hefu.node import datasets, gates, quality_checks
+from hefu.node import datasets, gates, quality_checks, query_history
 from hefu.node.arrivals import file_path
 from hefu.node.context import NodeContext
 from hefu.node.exclusions import binding_tokens, entries_for
@@ -35,8 +35,8 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
     day = date.fromisoformat(order.business_date)
     allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
     step = contract.computation.steps[0]
-    parameters = ReconcileParameters.model_validate(step.parameters)
-    parts, fingerprint = _parts(ctx, allowed.data_set_id, day, parameters.window_days)
+    parameters: Any = component(step.component).parameters.model_validate(step.parameters)
+    parts, fingerprint = _parts(ctx, allowed.data_set_id, day, getattr(parameters, "window_days", 0))
     with ctx.session() as session:
         entries = entries_for(session, contract, allowed)
     findings: list[Finding] = []
@@ -62,6 +62,11 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
     if judge(Stage.CHECK_DATA_SOURCES.value, findings).passed:
         kept, seen = _prepare(ctx, attempts, order, contract, parameters, parts, fingerprint)
         findings += seen
+    if kept and query_history.guarded(contract):
+        with ctx.session() as session:
+            findings += query_history.check(
+                ctx, session, order, contract, str(kept["commitment"]), attempts.folder(order.job)
+            )
     verdict = judge(Stage.CHECK_DATA_SOURCES.value, findings)
     left_out = {
         "rows": kept.get("excluded_rows", 0),
@@ -156,7 +161,7 @@ def _prepare(
     attempts: Attempts,
     order: Order,
     contract: Contract,
-    parameters: ReconcileParameters,
+    parameters: Any,
     parts: list[dict[str, str]],
     fingerprint: str,
 ) -> tuple[dict[str, Any], list[Finding]]:
@@ -177,8 +182,10 @@ def _prepare(
     institutions = institutions_of(contract)
     task = {
         "task": "prepare",
+        "component": contract.computation.steps[0].component,
         "parts": parts,
         "data_set": definition,
+        "fields": [field.name for field in allowed.fields],
         "parameters": parameters.model_dump(mode="json"),
         "owner": ctx.org_id,
         "side": "institution" if ctx.org_id in institutions else "bank",
@@ -195,6 +202,8 @@ def _prepare(
         if tokens
         else None,
         "measure": quality_checks.measure(allowed),
+        "owners": len(contract.owners()),
+        "history_key": base64.b64encode(query_history.history_key(ctx)).decode(),
         "folder": str(folder),
         "read_only": [str(Path(p["path"]).parent) for p in parts],
         "memory_mb": ctx.settings.worker_memory_mb,
@@ -242,15 +251,13 @@ def _prepare(
     return kept, _look_at(ctx, contract, parameters, kept)
 
 
-def _look_at(
-    ctx: NodeContext, contract: Contract, parameters: ReconcileParameters, kept: dict[str, Any]
-) -> list[Finding]:
+def _look_at(ctx: NodeContext, contract: Contract, parameters: Any, kept: dict[str, Any]) -> list[Finding]:
     """What was read against the contract's limits: rejected rows, data quality."""
     allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
     return [*_rejected_share(ctx, parameters, kept), *quality_checks.judge(ctx, allowed, kept["quality"])]
 
 
-def _rejected_share(ctx: NodeContext, parameters: ReconcileParameters, kept: dict[str, Any]) -> list[Finding]:
+def _rejected_share(ctx: NodeContext, parameters: Any, kept: dict[str, Any]) -> list[Finding]:
     """More rows that can't be parsed than the contract allows?"""
     rejected, read = int(kept["rejected"]), int(kept["own_rows"]) + int(kept["rejected"])
     if rejected * 1_000_000 <= parameters.max_rejected_ppm * max(read, 1):

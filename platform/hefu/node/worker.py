@@ -7,19 +7,17 @@ Connections from peers arrive as file descriptors from the node's switchboard.
 | task | does |
 |---|---|
 | `prepare` | reads an owner's files into rows, keeps them, answers counts and the salted digest |
-| `compute` | this organisation's part of `reconcile`: owner, N0, N1 or N2, or several of them |
+| `compute` | this organisation's part of the contract's component: owner, N0, N1 or N2, or several of them |
 """
 
 from __future__ import annotations
 
-import base64
 import errno
 import json
 import os
 import resource
 import sys
 import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -89,79 +87,13 @@ def _no_space(error: BaseException | None) -> bool:
 
 
 def _prepare(task: dict[str, Any]) -> dict[str, Any]:
-    from hefu.components.reconcile import ReconcileParameters, rows_digest
-    from hefu.domain.dataset import DataSet
-    from hefu.node.inputs import Part, prepare_input
-    from hefu.node.kept_rows import save_rows
-    from hefu.node.sources.rejects import write_rejects
+    from hefu.node.programs import prepare
 
-    prepared = prepare_input(
-        [Part(_source(p), date.fromisoformat(p["day"])) for p in task["parts"]],
-        DataSet.model_validate(task["data_set"]),
-        ReconcileParameters.model_validate(task["parameters"]),
-        owner=task["owner"],
-        side=task["side"],
-        batch=task["batch"],
-        institutions=task["institutions"],
-        business_date=date.fromisoformat(task["business_date"]),
-        work_dir=Path(task["folder"]),
-        exclusions=_exclusions(task.get("exclusions")),
-        measure=_measure(task.get("measure")),
-    )
-    save_rows(Path(task["folder"]) / "input.npz", prepared.rows, base64.b64decode(task["storage_key"]))
-    if prepared.totals.rejected:
-        write_rejects(Path(task["folder"]) / "rejects.csv", prepared.rejects)
-    return {
-        "rows": len(prepared.rows),
-        "own_rows": prepared.totals.rows,
-        "rejected": prepared.totals.rejected,
-        "amount_cents": prepared.totals.amount_cents,
-        "commitment": rows_digest(prepared.rows, base64.b64decode(task["salt"])),
-        "excluded_rows": prepared.excluded_rows,
-        "excluded_subjects": len(prepared.excluded),
-        "quality": _counts(prepared.quality),
-    }
-
-
-def _source(part: dict[str, Any]) -> Any:
-    from hefu.node.sources.readers import StoredFile
-
-    path = Path(part["path"])
-    return StoredFile(path, base64.b64decode(part["key"])) if part.get("key") else path
-
-
-def _exclusions(given: dict[str, Any] | None) -> Any:
-    from hefu.node.sources.subjects import Exclusions
-
-    if given is None:
-        return None
-    return Exclusions(given["field"], base64.b64decode(given["key"]), frozenset(given["tokens"]))
-
-
-def _measure(given: dict[str, Any] | None) -> Any:
-    from hefu.domain.terms import FieldRange
-    from hefu.node.sources.quality import Measure
-
-    if given is None:
-        return None
-    ranges = tuple(FieldRange.model_validate(r) for r in given["ranges"])
-    return Measure(tuple(given["fields"]), tuple(given["unique"]), ranges)
-
-
-def _counts(quality: Any) -> dict[str, Any] | None:
-    if quality is None:
-        return None
-    return {
-        "rows": quality.rows,
-        "nulls": quality.nulls,
-        "distinct": quality.distinct,
-        "outside": quality.outside,
-        "newest": quality.newest.isoformat() if quality.newest else None,
-    }
+    return prepare(task)
 
 
 def _compute(task: dict[str, Any], out: Any) -> dict[str, Any]:
-    from hefu.node.program import Program
+    from hefu.node.programs import program
 
     last, current, begun = 0.0, "", time.monotonic()
 
@@ -178,7 +110,7 @@ def _compute(task: dict[str, Any], out: Any) -> dict[str, Any]:
             last = moment
             print(json.dumps({"progress": [stage, done, total]}), file=out)
 
-    return Program(task, progress).work()
+    return program(task, progress).work()
 
 
 if __name__ == "__main__":

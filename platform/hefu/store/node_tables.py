@@ -148,6 +148,23 @@ class UseRow(NodeRow, table=True):
     at: datetime = moment()
 
 
+class AnsweredQueryRow(NodeRow, table=True):
+    """Whose data a counted use of a statistic was about; the set itself lies sealed in `path`, below the node's folder."""
+
+    __tablename__ = "answered_query"
+    contract_id: str = Field(primary_key=True)
+    job: str = Field(primary_key=True)
+    commitment: str = Field(primary_key=True)
+    contract: str
+    attempt: int
+    business_date: str
+    statistic: str
+    measure: str
+    subjects: int
+    path: str
+    at: datetime = moment()
+
+
 class JobRow(NodeRow, table=True):
     """This node's part of a job's attempt. `half_path` is a sealed result kept until release."""
 

@@ -12,6 +12,7 @@ from hefu_ui.look.html import Html, chip, esc, icon, table
 from hefu_ui.look.page import asking, card, do, empty, page_title, problems_shown
 from hefu_ui.look.picker import chips, columns_of, table_height
 from hefu_ui.look.states import state_chip
+from hefu_ui.screens.result_statistics import show_statistics
 from hefu_ui.signed_in import may, node
 from hefu_ui.words import named, t
 
@@ -38,6 +39,9 @@ def show_result(job_id: str) -> None:
         _sealed(job_id, when(summary.received_at))
         return
     view = node().result(job_id)
+    if view.table is not None:
+        show_statistics(job_id, summary.business_date, view.table)
+        return
     _counts(view)
     _sides(view)
     _exceptions(job_id, view)

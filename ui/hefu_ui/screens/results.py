@@ -14,6 +14,7 @@ from hefu_ui.look.html import table
 from hefu_ui.look.page import card, empty, page_title
 from hefu_ui.look.picker import chips, pick_row
 from hefu_ui.screens.result_detail import show_result
+from hefu_ui.screens.result_statistics import list_statistics
 from hefu_ui.signed_in import node
 from hefu_ui.words import named, t
 
@@ -35,6 +36,10 @@ def show() -> None:
         st.selectbox(t("common.contract"), contracts, width=330) if len(contracts) > 1 else contracts[0]
     )
     mine = [r for r in results if r.contract_id == contract_id]
+    if mine[0].form == "group_statistics":
+        with card("results", t("results.by_day"), "fact_check", t("common.pick_row")):
+            list_statistics(mine)
+        return
     _metrics(mine)
     with card("trend", t("results.trend"), "monitoring", contract_id):
         draw_trend(sorted(mine, key=lambda r: r.business_date))

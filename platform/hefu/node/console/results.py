@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
 from hefu.domain.identity import Role
-from hefu.node import alarms, contract_views, result_exports, results
+from hefu.node import alarms, contract_views, result_exports, results, statistics_table
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.checks import safe
@@ -61,7 +61,12 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
 
     @router.get("/results/{job}/export.csv")
     def export_csv(job: str, person: Person = Depends(reader)) -> StreamingResponse:
-        chunks = result_exports.csv_chunks(results.load_table(ctx, safe(job)))
+        statistics = results.load_statistics(ctx, safe(job))
+        chunks = (
+            result_exports.csv_chunks(results.load_table(ctx, job))
+            if statistics is None
+            else statistics_table.csv_of(statistics, result_exports.spreadsheet_safe)
+        )
         headers = {"Content-Disposition": f'attachment; filename="{job}.csv"'}
         return StreamingResponse(chunks, media_type="text/csv; charset=utf-8", headers=headers)
 

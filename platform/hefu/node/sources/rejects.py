@@ -31,6 +31,7 @@ REASONS: dict[str, tuple[str, str]] = {
         "列数多于表头（金额中的千分位逗号须加引号）",
         "more columns than the header (commas inside amounts need quotes)",
     ),
+    "category_unknown": ("类别不在合约的类别列表中", "the category is not in the contract's list"),
 }
 REASON_CODES = tuple(REASONS)
 REASON_NUMBER = {code: number for number, code in enumerate(REASON_CODES, start=1)}

@@ -1,0 +1,157 @@
+"""Repeated-query control at the data owner's own node: no job whose subjects are nearly those of an earlier one (K5).
+
+Of every counted use of a statistic the node keeps which data subjects were in it, as 64-bit hashes under a key that never
+leaves it, sealed to itself. A new input is compared with them when the day's data are checked, and again, under the lock
+that counts uses, before a byte leaves: of two jobs at once, one comes second. The rule is `hefu.domain.rules.queries`.
+History is by contract, over all its versions; a new contract over the same data is a new decision of everybody who signs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlmodel import Session, col, select
+
+from hefu.components.aggregate import AggregateParameters
+from hefu.domain.contract import Contract
+from hefu.domain.job import Order
+from hefu.domain.rules.queries import Query, check_query
+from hefu.domain.verdict import Finding
+from hefu.keys.sealing import SealHeader, open_sealed, seal
+from hefu.node.context import NodeContext
+from hefu.node.kept_groups import SUBJECTS_FILE, load_subjects
+from hefu.node.settings import write_private
+from hefu.node.storage_keys import job_key
+from hefu.node.uses import committed
+from hefu.store.base import now
+from hefu.store.node_tables import AnsweredQueryRow
+from hefu.wire.refusal import Refusal
+
+MIN_DIFFERENCE = 20
+
+
+def guarded(contract: Contract) -> bool:
+    """Whether the contract's component answers with statistics about groups of data subjects."""
+    return contract.computation.steps[0].component == "aggregate"
+
+
+def history_key(ctx: NodeContext) -> bytes:
+    """The key of this node's hashes of data subjects: the same for ever, or earlier sets could not be compared."""
+    return hashlib.blake2b(
+        b"hefu query history v1", key=ctx.keys.identity.private_bytes_raw(), digest_size=32
+    ).digest()
+
+
+def check(
+    ctx: NodeContext, session: Session, order: Order, contract: Contract, commitment: str, folder: Path
+) -> list[Finding]:
+    """What speaks against answering this job with the input in its folder; a retry with the same input is no new query."""
+    rows = session.exec(
+        select(AnsweredQueryRow)
+        .where(AnsweredQueryRow.contract_id == contract.contract_id)
+        .order_by(col(AnsweredQueryRow.at))
+    ).all()
+    if any((row.job, row.commitment) == (order.job, commitment) for row in rows):
+        return []
+    history = [Query(row.statistic, row.measure, _opened(ctx, row)) for row in rows]
+    statistic, measure = _names(ctx, contract)
+    query = Query(statistic, measure, _of_input(ctx, session, order, contract, folder))
+    found = check_query(history, query, contract.min_set_difference or MIN_DIFFERENCE).findings
+    return [finding.model_copy(update={"party": ctx.org_id}) for finding in found]
+
+
+def keep(ctx: NodeContext, session: Session, order: Order, contract: Contract, folder: Path) -> None:
+    """Check once more and remember the input's subjects, in the transaction that counts the use.
+
+    raises  Refusal (403) with the rule's name when the job is too like an earlier one
+    """
+    row = committed(session, order.job)
+    commitment = str(row.input["commitment"]) if row is not None else ""
+    for finding in check(ctx, session, order, contract, commitment, folder):
+        raise Refusal(
+            403,
+            finding.rule,
+            finding.message_zh,
+            finding.message_en,
+            party=ctx.org_id,
+            stage="compute",
+            limit=finding.expected,
+            mend_zh=finding.mend_zh,
+            mend_en=finding.mend_en,
+        )
+    if session.get(AnsweredQueryRow, (contract.contract_id, order.job, commitment)) is not None:
+        return
+    subjects = _of_input(ctx, session, order, contract, folder)
+    statistic, measure = _names(ctx, contract)
+    name = hashlib.sha256(f"{order.job}/{commitment}".encode()).hexdigest()
+    kept = AnsweredQueryRow(
+        contract_id=contract.contract_id,
+        job=order.job,
+        commitment=commitment,
+        contract=contract.digest,
+        attempt=order.attempt,
+        business_date=order.business_date,
+        statistic=statistic,
+        measure=measure,
+        subjects=len(subjects),
+        path=f"queries/{name}.sealed",
+        at=now(),
+    )
+    target = ctx.paths.root / kept.path
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, subjects=subjects)
+    write_private(
+        target,
+        seal(
+            _header(ctx, kept),
+            packed.getvalue(),
+            sender_key=ctx.keys.identity,
+            recipient_key=ctx.keys.sealing.public_key(),
+        ),
+    )
+    session.add(kept)
+
+
+def _names(ctx: NodeContext, contract: Contract) -> tuple[str, str]:
+    """(digest of the statistic as it is asked, digest of what is summed)."""
+    step = contract.computation.steps[0]
+    parameters = AggregateParameters.model_validate(step.parameters)
+    allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
+    statistic = f"{allowed.data_set_id}\0{allowed.row_filter}\0{parameters.model_dump_json()}"
+    measure = f"{allowed.data_set_id}\0{parameters.value or ''}"
+    return hashlib.sha256(statistic.encode()).hexdigest(), hashlib.sha256(measure.encode()).hexdigest()
+
+
+def _of_input(ctx: NodeContext, session: Session, order: Order, contract: Contract, folder: Path) -> Any:
+    """The prepared input's subjects, from the job's folder."""
+    key = job_key(ctx, session, folder, order.job, contract.contract_id)
+    return load_subjects(folder / SUBJECTS_FILE, key)
+
+
+def _opened(ctx: NodeContext, row: AnsweredQueryRow) -> Any:
+    sealed = (ctx.paths.root / row.path).read_bytes()
+    packed = open_sealed(
+        sealed,
+        expected=_header(ctx, row),
+        recipient_key=ctx.keys.sealing,
+        sender_key=ctx.keys.identity.public_key(),
+    )
+    with np.load(io.BytesIO(packed), allow_pickle=False) as kept:
+        return kept["subjects"]
+
+
+def _header(ctx: NodeContext, row: AnsweredQueryRow) -> SealHeader:
+    return SealHeader(
+        sender=ctx.org_id,
+        recipient=ctx.org_id,
+        contract=row.contract,
+        job=row.job,
+        attempt=row.attempt,
+        date=row.business_date,
+        kind="query-subjects",
+    )

@@ -1,0 +1,614 @@
+"""Joint statistics at real nodes: worker processes, the repeated-query control, the recipient's table, the attack itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hefu.components.aggregate import AggregateParameters, Nodes, run
+from hefu.components.aggregate_input import load_groups, share_groups
+from hefu.components.aggregate_result import GroupHalf, open_groups
+from hefu.components.reconcile_input import Batch
+from hefu.components.registry import COMPONENTS, code_digest
+from hefu.components.steps import check_outputs
+from hefu.coordinator.gate_evidence import gate_agrees
+from hefu.domain.dataset import DataSet, schema_digest
+from hefu.domain.errors import DocumentInvalid
+from hefu.engine.launch import run_together
+from hefu.engine.session import PartySecret
+from hefu.keys.at_rest import open_decrypted
+from hefu.keys.public import load_public_x25519
+from hefu.keys.sealing import SealHeader, seal
+from hefu.node import orders, query_history, results, source_checks, statistics_table
+from hefu.node import result_exports as exports
+from hefu.node.kept_groups import load_subjects
+from hefu.node.programs import prepare, program
+from hefu.node.sessions import Attempts
+from hefu.node.storage_keys import job_key
+from hefu.node.switchboard import Switchboard
+from hefu.node.workers import WorkerProcess
+from hefu.store.base import now
+from hefu.store.coordinator_tables import JobRow as CoordinatorJob
+from hefu.store.node_tables import AnsweredQueryRow, ArrivalRow, DataSetRow, JobRow, ResultRow
+from hefu.wire.refusal import Refusal
+from hefu_ledger.evidence import Evidence
+from sqlmodel import select
+
+pytestmark = pytest.mark.server
+
+DAY = "2026-03-02"
+FIELDS = {"person": "text", "city": "text", "amount": "money", "day": "date"}
+PARAMETERS: dict[str, Any] = {
+    "subject": "person",
+    "group_by": [{"field": "city", "categories": ["北京", "上海", "广州"]}],
+    "value": "amount",
+    "release": ["sum", "count", "subjects"],
+    "totals": True,
+}
+NAMES = {"institution": "loans", "bank": "flows"}
+Line = tuple[str, str, str]
+STORAGE_KEY = b"z" * 32
+
+
+def definition(owner: str) -> DataSet:
+    return DataSet.model_validate(
+        {
+            "data_set_id": NAMES[owner],
+            "owner": owner,
+            "name": NAMES[owner],
+            "kind": "table",
+            "fields": [
+                {
+                    "name": name,
+                    "type": kind,
+                    "identifier_class": "none",
+                    "sensitive": "none",
+                    "grade": "C2",
+                    "meaning_zh": name,
+                    "meaning_en": name,
+                }
+                for name, kind in FIELDS.items()
+            ],
+            "date_field": "day",
+            "source_kind": "direct",
+            "legal_basis": "contract",
+        }
+    )
+
+
+def clauses(parameters: dict[str, Any] | None = None, **output: Any) -> dict[str, Any]:
+    """What `world.contract` is to change."""
+    columns = [{"name": "city", "kind": "group_key"}, {"name": "sum", "kind": "sum"}]
+    columns += [{"name": name, "kind": "count"} for name in ("count", "subjects")]
+    return {
+        "template": "joint_statistics",
+        "data_sets": [
+            {
+                "data_set_id": name,
+                "owner": owner,
+                "kind": "table",
+                "schema_digest": schema_digest(definition(owner)),
+                "fields": [
+                    {
+                        "name": field,
+                        "type": kind,
+                        "identifier_class": "none",
+                        "sensitive": "none",
+                        "grade": "C2",
+                        "necessity": "统计",
+                    }
+                    for field, kind in FIELDS.items()
+                ],
+                "source_kind": "direct",
+                "legal_basis": "contract",
+                "subject_field": "person",
+            }
+            for owner, name in NAMES.items()
+        ],
+        "computation": {
+            "steps": [
+                {
+                    "step_id": "aggregate",
+                    "component": "aggregate",
+                    "code_digest": code_digest("aggregate"),
+                    "engine_version": "1",
+                    "parameters": parameters or PARAMETERS,
+                }
+            ]
+        },
+        "outputs": [
+            {
+                "recipient": "regulator",
+                "form": "group_statistics",
+                "columns": columns,
+                "min_group_size": 20,
+                "dominance": {"contributors": 2, "max_share_ppm": 850_000},
+                "reviewers": ["auditor"],
+                "purpose_bound": "统计",
+                **output,
+            }
+        ],
+    }
+
+
+def csv_file(path: Path, lines: list[Line], day: str = DAY) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("person,city,amount,day\n" + "".join(f"{p},{c},{a},{day}\n" for p, c, a in lines))
+    return path
+
+
+def people(count: int, city: str = "北京", amount: str = "1.00", start: int = 0) -> list[Line]:
+    return [(f"P{n}", city, amount) for n in range(start, start + count)]
+
+
+# Four worker processes.
+
+
+def compute_task(
+    world: Any, contract: Any, org: str, ports: dict[str, int], folder: Path, shared: Any
+) -> Any:
+    keys = world.keys[org]
+    step = contract.computation.steps[0]
+    raw = lambda data: base64.b64encode(data).decode()  # noqa: E731
+    return {
+        "task": "compute",
+        "component": step.component,
+        "parameters": step.parameters,
+        "org": org,
+        "job": "J20260302AAAAAAAA",
+        "attempt": 1,
+        "contract": contract.digest,
+        "business_date": DAY,
+        "nodes": list(contract.computation.compute_parties),
+        "receivers": list(contract.recipients()),
+        "batches": shared["batches"],
+        "hellos": shared["hellos"],
+        "secret": raw(shared["secrets"][org].to_bytes()),
+        "identity": raw(keys.identity.private_bytes_raw()),
+        "sealing": raw(keys.sealing.private_bytes_raw()),
+        "tls": raw(keys.tls.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())),
+        "certificate": shared["certificates"][org],
+        "peers": {
+            other: {
+                "certificate": shared["certificates"][other],
+                "spki": contract.party(other).tls_spki,
+                "host": "127.0.0.1",
+                "port": ports[other],
+            }
+            for other in ports
+            if other != org
+        },
+        "identity_keys": {p.org_id: p.identity_key for p in contract.parties},
+        "sealing_keys": {p.org_id: p.sealing_key for p in contract.parties},
+        "storage_key": base64.b64encode(STORAGE_KEY).decode(),
+        "key_envelopes": [shared["envelopes"][org]] if org in shared["envelopes"] else [],
+        "folder": str(folder),
+        "memory_mb": 4096,
+        "deadline_seconds": 120,
+        "timeout_seconds": 60,
+        **({"input": shared["inputs"][org]} if org in shared["inputs"] else {}),
+    }
+
+
+def prepare_task(contract: Any, owner: str, path: Path, folder: Path) -> dict[str, Any]:
+    return {
+        "task": "prepare",
+        "component": "aggregate",
+        "parts": [{"path": str(path), "day": DAY}],
+        "data_set": definition(owner).model_dump(mode="json"),
+        "fields": list(FIELDS),
+        "parameters": contract.computation.steps[0].parameters,
+        "owner": owner,
+        "side": "bank",
+        "batch": list(contract.owners()).index(owner),
+        "institutions": [],
+        "business_date": DAY,
+        "salt": base64.b64encode(b"s" * 32).decode(),
+        "history_key": base64.b64encode(b"h" * 32).decode(),
+        "storage_key": base64.b64encode(STORAGE_KEY).decode(),
+        "owners": len(contract.owners()),
+        "folder": str(folder),
+        "read_only": [str(path.parent)],
+        "memory_mb": 4096,
+    }
+
+
+def through_workers(world: Any, contract: Any, files: dict[str, list[Line]], tmp: Path) -> Any:
+    """Each owner's file through `prepare` and all four organisations through `compute`; reports, folders."""
+    working = list(dict.fromkeys([*contract.owners(), *contract.computation.compute_parties]))
+    folders = {org: tmp / org for org in working}
+    for folder in folders.values():
+        folder.mkdir(mode=0o700, parents=True)
+    shared: dict[str, Any] = {"inputs": {}, "batches": [], "envelopes": {}, "secrets": {}}
+    for number, owner in enumerate(contract.owners()):
+        path = csv_file(tmp / "files" / owner / "day.csv", files[owner])
+        report = WorkerProcess(prepare_task(contract, owner, path, folders[owner]), tmp / "log").wait()
+        shared["inputs"][owner] = {
+            "commitment": report["commitment"],
+            "salt": base64.b64encode(b"s" * 32).decode(),
+        }
+        shared["batches"].append({"owner": owner, "side": "bank", "batch": number, "rows": report["rows"]})
+        header = SealHeader(
+            "regulator", owner, contract.digest, "J20260302AAAAAAAA", 1, DAY, "institution-keys"
+        )
+        payload = json.dumps({"0": base64.b64encode(b"k" * 32).decode()}).encode()
+        sealing = load_public_x25519(contract.party(owner).sealing_key)
+        identity = world.keys["regulator"].identity
+        sealed = seal(header, payload, sender_key=identity, recipient_key=sealing)
+        shared["envelopes"][owner] = base64.b64encode(sealed).decode()
+    shared["secrets"] = {org: PartySecret() for org in [*working, "regulator"]}
+    shared["hellos"] = {
+        org: base64.b64encode(secret.hello().to_bytes()).decode() for org, secret in shared["secrets"].items()
+    }
+    shared["certificates"] = {org: world.own_certificate(org) for org in working}
+    boards = {org: Switchboard("127.0.0.1", 0) for org in working}
+    ports = {org: board._socket.getsockname()[1] for org, board in boards.items()}
+    reports: dict[str, Any] = {}
+
+    def one(org: str) -> None:
+        try:
+            worker = WorkerProcess(
+                compute_task(world, contract, org, ports, folders[org], shared), tmp / "log"
+            )
+            boards[org].register("J20260302AAAAAAAA", 1, worker.deliver)
+            reports[org] = worker.wait()
+        except Exception as error:
+            reports[org] = error
+
+    for board in boards.values():
+        board.start()
+    threads = [threading.Thread(target=one, args=(org,)) for org in working]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    for board in boards.values():
+        board.close()
+    return reports, folders
+
+
+FILES = {
+    "institution": [*people(30, amount="1.25"), *people(24, "上海", "-2.00")],
+    "bank": [*people(30, start=20), *([("THE ONE", "广州", "100.00")] * 24)],
+}
+
+
+def test_from_files_to_the_recipients_table(world: Any, node: Callable[..., Any], tmp_path: Path) -> None:
+    contract = world.contract(**clauses())
+    reports, folders = through_workers(world, contract, FILES, tmp_path / "run")
+    assert {org: r for org, r in reports.items() if isinstance(r, Exception)} == {}, (
+        tmp_path / "run/log"
+    ).read_text()
+    gates = [reports[org]["gate"] for org in ("operator", "bank", "exchange")]
+    assert gates[0] == gates[1] == gates[2]
+    assert (gates[0]["groups"], gates[0]["suppressed"], gates[0]["min_group"]) == (3, 1, 20)
+    assert "gate" not in reports["institution"]
+    ctx = node("regulator", contract)
+    row = ResultRow(
+        job="J20260302AAAAAAAA",
+        attempt=1,
+        contract=contract.digest,
+        contract_id=contract.contract_id,
+        business_date=date.fromisoformat(DAY),
+        halves={},
+        received_at=now(),
+        summary={"form": "group_statistics"},
+    )
+    for org in ("operator", "exchange"):
+        with open_decrypted(folders[org] / "half-regulator.sealed", STORAGE_KEY) as plain:
+            sealed = plain.read()
+        assert hashlib.sha256(sealed).hexdigest() == reports[org]["halves"]["regulator"]["digest"]
+        path = ctx.paths.results / f"{org}.sealed"
+        path.write_bytes(sealed)
+        row.halves = {
+            **row.halves,
+            org: {"path": str(path), "digest": reports[org]["halves"]["regulator"]["digest"]},
+        }
+    with ctx.session() as session:
+        session.add(row)
+        session.commit()
+    assert results.list_views(ctx)[0].form == "group_statistics"
+    view = results.open_result(ctx, row.job, "tester")
+    assert view.table is not None
+    assert [(r.labels, r.suppressed, r.sum, r.count, r.subjects) for r in view.table.rows] == [
+        (["北京"], False, str(30 * 125 + 30 * 100), 60, 50),
+        (["上海"], False, "-4800", 24, 24),
+        (["广州"], True, None, None, None),
+    ]
+    assert (view.table.value, view.table.unit) == ("amount", "money")
+    assert view.table.total is not None
+    assert (view.table.total.suppressed, view.table.total.sum) == (True, None)
+    assert (view.summary.groups, view.summary.suppressed) == (3, 1)
+    assert results.view(ctx, row.job).table == view.table
+    stored = results.load_statistics(ctx, row.job)
+    assert stored == view.table
+    lines = (
+        b"".join(statistics_table.csv_of(view.table, exports.spreadsheet_safe))
+        .decode("utf-8-sig")
+        .splitlines()
+    )
+    assert lines[0] == "city,sum,count,subjects,suppressed"
+    assert lines[3] == "广州,,,,1"
+    with pytest.raises(Refusal) as caught:
+        results.load_table(ctx, row.job)
+    assert caught.value.body["code"] == "result_form"
+
+
+def test_every_component_has_programs() -> None:
+    with pytest.raises(Exception, match="no program"):
+        program({"component": "unheard_of"}, lambda *_: None)
+    with pytest.raises(Exception, match="no program"):
+        prepare({"component": "unheard_of"})
+    for name in COMPONENTS:
+        with pytest.raises(KeyError):  # it was found, and misses its task
+            prepare({"component": name})
+        with pytest.raises(KeyError):
+            program({"component": name}, lambda *_: None)
+
+
+# The repeated-query control.
+
+
+class Owner:
+    """The bank's node under a statistics contract; its data arrive as files."""
+
+    def __init__(self, world: Any, ctx: Any, contract: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.world, self.ctx, self.contract = world, ctx, contract
+        self.attempts = Attempts(ctx, None)  # type: ignore[arg-type]  # no channel is opened
+        monkeypatch.setattr(source_checks.gates, "check", lambda *_, **__: [])  # filings are tested elsewhere
+        with ctx.session() as session:
+            row = session.get_one(DataSetRow, "flows")
+            row.definition = definition("bank").model_dump(mode="json")
+            session.add(row)
+            session.commit()
+
+    def deliver(self, lines: list[Line], day: str) -> None:
+        name = hashlib.sha256(repr((lines, day)).encode()).hexdigest()
+        csv_file(self.ctx.paths.data / f"flows/{name}.csv", lines, day)
+        with self.ctx.session() as session:
+            session.add(
+                ArrivalRow(
+                    data_set_id="flows",
+                    business_date=date.fromisoformat(day),
+                    state="arrived",
+                    file_name="day.csv",
+                    stored_as=f"flows/{name}.csv",
+                    fingerprint=name,
+                    rows=len(lines),
+                    rejected=0,
+                    amount_cents=0,
+                    at=now(),
+                )
+            )
+            session.commit()
+
+    def check(self, job: str, day: str) -> list[str]:
+        """Rules that speak against the job."""
+        envelope = self.world.order(self.contract, "check_data", "bank", job=job, business_date=day)
+        order, contract = orders.accept(self.ctx, envelope, "check_data")
+        answer = source_checks.check_data(self.ctx, self.attempts, order, contract)
+        return [f["rule"] for f in answer["verdict"]["findings"]]
+
+    def answer(self, job: str, day: str) -> None:
+        """What `compute` does in the transaction that counts the use."""
+        envelope = self.world.order(self.contract, "compute", "bank", job=job, business_date=day)
+        order, contract = orders.accept(self.ctx, envelope, "compute")
+        with self.ctx.session() as session:
+            query_history.keep(self.ctx, session, order, contract, self.attempts.folder(job))
+            session.commit()
+
+    def job_key(self, job: str) -> bytes:
+        with self.ctx.session() as session:
+            return job_key(self.ctx, session, self.attempts.folder(job), job, self.contract.contract_id)
+
+    def statistic(self, job: str) -> list[int | None]:
+        """The kept rows through the real component, three processes over TLS; the sums that come out."""
+        parameters = AggregateParameters.model_validate(self.contract.computation.steps[0].parameters)
+        with open_decrypted(self.attempts.folder(job) / "input.npz", self.job_key(job)) as plain:
+            rows = load_groups(plain)
+        seed, masked = share_groups(rows, b"k" * 32, parameters.groups(), parameters.limit(2))
+        nodes = Nodes("operator", "bank", "exchange")
+        batch = Batch("bank", "bank", 1, len(rows))
+
+        def at(part: Any) -> Any:
+            def program_of(session: Any, channels: Any) -> Any:
+                half, _ = run(session, channels, nodes, [(batch, part)], parameters, lambda *_: None)
+                return half.to_bytes() if half else None
+
+            return program_of
+
+        ran = run_together(dict(zip(nodes, map(at, (seed, masked, None)), strict=True)), tls=True)
+        halves = [GroupHalf.from_bytes(ran[name]) for name in ("operator", "exchange")]
+        table = open_groups(halves[0], halves[1], ("city",), parameters.labels(), ("sum",), totals=False)
+        return [row.sum for row in table.rows]
+
+
+@pytest.fixture
+def owner(world: Any, node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Owner:
+    contract = world.contract(**clauses())
+    return Owner(world, node("bank", contract), contract, monkeypatch)
+
+
+FIRST, SECOND, THIRD = "J20260302AAAAAAAA", "J20260303BBBBBBBB", "J20260304CCCCCCCC"
+CROWD = people(40)
+VICTIM = ("P999", "北京", "7654.32")
+BIG = [*people(40, amount="20000.00"), VICTIM]
+WITHOUT = people(40, amount="20000.00")
+
+
+def test_two_jobs_that_differ_by_one_person_are_refused_and_would_give_the_person_away(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner.deliver(BIG, "2026-03-02")
+    owner.deliver(WITHOUT, "2026-03-03")
+    assert owner.check(FIRST, "2026-03-02") == []
+    owner.answer(FIRST, "2026-03-02")
+    with monkeypatch.context() as unguarded:
+        unguarded.setattr(query_history, "check_query", lambda *_: type("Open", (), {"findings": ()})())
+        assert owner.check(SECOND, "2026-03-03") == []
+        one, other = owner.statistic(FIRST)[0], owner.statistic(SECOND)[0]
+        assert one is not None
+        assert other is not None
+        assert one - other == 765_432  # exactly what the victim paid
+    assert owner.check(SECOND, "2026-03-03") == ["query_differencing"]
+    with pytest.raises(Refusal) as caught:
+        owner.answer(SECOND, "2026-03-03")
+    assert caught.value.body["code"] == "query_differencing"
+
+
+def test_the_same_set_under_another_job_is_refused_and_a_retry_is_not(owner: Owner) -> None:
+    for day in ("2026-03-02", "2026-03-03"):
+        owner.deliver(CROWD, day)
+    assert owner.check(FIRST, "2026-03-02") == []
+    owner.answer(FIRST, "2026-03-02")
+    assert owner.check(FIRST, "2026-03-02") == []
+    owner.answer(FIRST, "2026-03-02")
+    assert owner.check(SECOND, "2026-03-03") == ["query_repeated"]
+
+
+def test_a_set_that_differs_by_enough_is_answered(owner: Owner) -> None:
+    owner.deliver(CROWD, "2026-03-02")
+    owner.deliver(people(40, start=10), "2026-03-03")
+    owner.deliver(people(40, start=9), "2026-03-04")
+    assert owner.check(FIRST, "2026-03-02") == []
+    owner.answer(FIRST, "2026-03-02")
+    assert owner.check(SECOND, "2026-03-03") == []
+    owner.answer(SECOND, "2026-03-03")
+    assert owner.check(THIRD, "2026-03-04") == ["query_differencing"]
+
+
+def test_of_two_jobs_checked_at_once_one_is_answered(owner: Owner) -> None:
+    owner.deliver(BIG, "2026-03-02")
+    owner.deliver(WITHOUT, "2026-03-03")
+    assert owner.check(FIRST, "2026-03-02") == []
+    assert owner.check(SECOND, "2026-03-03") == []
+    owner.answer(FIRST, "2026-03-02")
+    with pytest.raises(Refusal):
+        owner.answer(SECOND, "2026-03-03")
+
+
+def test_another_input_of_the_same_job_is_another_query(owner: Owner) -> None:
+    owner.deliver(BIG, "2026-03-02")
+    assert owner.check(FIRST, "2026-03-02") == []
+    owner.answer(FIRST, "2026-03-02")
+    with owner.ctx.session() as session:
+        for row in session.exec(select(ArrivalRow)):
+            row.state = "replaced"
+            session.add(row)
+        session.commit()
+    owner.deliver(WITHOUT, "2026-03-02")
+    assert owner.check(FIRST, "2026-03-02") == ["query_differencing"]
+
+
+def test_the_history_is_sealed_and_names_nobody(owner: Owner) -> None:
+    owner.deliver(CROWD, "2026-03-02")
+    owner.check(FIRST, "2026-03-02")
+    owner.answer(FIRST, "2026-03-02")
+    with owner.ctx.session() as session:
+        (row,) = session.exec(select(AnsweredQueryRow)).all()
+    path = owner.ctx.paths.root / row.path
+    assert path.stat().st_mode & 0o777 == 0o600
+    subjects = load_subjects(owner.attempts.folder(FIRST) / "subjects.npz", owner.job_key(FIRST))
+    assert row.subjects == len(subjects) == 40
+    assert subjects[:1].tobytes() not in path.read_bytes()
+    with owner.ctx.session() as session:
+        assert session.get_one(JobRow, (FIRST, 1)).input["rows"] == 40
+
+
+# Clauses and evidence.
+
+
+@pytest.mark.parametrize(
+    ("changes", "clause"),
+    [
+        ({"min_group_size": 50}, "outputs.min_group_size"),
+        ({"dominance": None}, "outputs.dominance"),
+        ({"dominance": {"contributors": 1, "max_share_ppm": 850_000}}, "outputs.dominance"),
+        ({"columns": [{"name": "city", "kind": "group_key"}]}, "outputs.columns"),
+        ({"form": "row_status"}, "outputs.form"),
+        ({"recipient": "exchange"}, "computation.compute_parties"),
+    ],
+)
+def test_output_clauses_other_than_the_components_are_refused(world: Any, changes: Any, clause: str) -> None:
+    check_outputs(world.contract(**clauses()))
+    with pytest.raises(DocumentInvalid) as caught:
+        check_outputs(world.contract(**clauses(None, **changes)))
+    assert clause in str(caught.value)
+
+
+def test_subjects_are_those_of_the_contracts_subject_field(world: Any) -> None:
+    changes = clauses()
+    changes["data_sets"][0]["subject_field"] = "city"
+    with pytest.raises(DocumentInvalid, match="subject_field"):
+        check_outputs(world.contract(**changes))
+
+
+def test_the_value_is_of_one_unit_and_its_field_is_there(world: Any) -> None:
+    changes = clauses()
+    changes["data_sets"][0]["fields"][2]["type"] = "integer"
+    with pytest.raises(DocumentInvalid, match="integer at every owner"):
+        check_outputs(world.contract(**changes))
+    del changes["data_sets"][0]["fields"][2]
+    with pytest.raises(DocumentInvalid, match="no field amount"):
+        check_outputs(world.contract(**changes))
+
+
+GATE: dict[str, Any] = {
+    "component": "aggregate",
+    "groups": 3,
+    "suppressed": 1,
+    "min_group": 20,
+    "dominance": [2, 850_000],
+    "columns": ["sum", "count", "subjects"],
+    "passed": True,
+}
+
+
+def gate_rules(world: Any, kit: Any, bodies: dict[str, dict[str, Any]], **signed_by: Any) -> list[str]:
+    contract = world.contract(**clauses())
+    found = []
+    for number, (org, body) in enumerate(bodies.items(), start=1):
+        evidence = Evidence(
+            kind="output_gate_checked",
+            actor=org,
+            at="2026-03-02T00:00:00.000000Z",
+            contract=contract.digest,
+            job=kit.JOB,
+            attempt=1,
+            stage="compute",
+            body=body,
+            signer_seq=number,
+            prev=None if number == 1 else "ab" * 32,
+            checkpoint=None,
+        )
+        keys = signed_by.get(org) or world.keys[org]
+        found.append(base64.b64encode(evidence.sign(keys.identity).to_bytes()).decode())
+    job = CoordinatorJob(job_id=kit.JOB, attempt=1)
+    return [f.rule for f in gate_agrees(found, job, contract)]
+
+
+def test_both_nodes_sign_the_same_gate_and_it_is_the_contracts(world: Any, world_kit: Any) -> None:
+    def rules(n0: Any, n2: Any, **signed_by: Any) -> list[str]:
+        bodies = {org: body for org, body in (("operator", n0), ("exchange", n2)) if body is not None}
+        return gate_rules(world, world_kit, bodies, **signed_by)
+
+    assert rules(GATE, GATE) == []
+    assert rules(GATE, None) == ["gate_missing"]
+    assert rules(GATE, {**GATE, "suppressed": 0}) == ["gate_differs"]
+    for change in (
+        {"min_group": 5},
+        {"dominance": None},
+        {"columns": ["sum"]},
+        {"groups": 2},
+        {"passed": False},
+    ):
+        assert rules({**GATE, **change}, {**GATE, **change}) == ["gate_not_the_contracts"], change
+    assert rules(GATE, GATE, exchange=world.stranger) == ["evidence_invalid"]
