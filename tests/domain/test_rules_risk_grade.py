@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hefu.domain.dataset import IdentifierClass
 from hefu.domain.rules import risk_grade
-from hefu.domain.rules.exposure import VERY_LARGE_LINES, Exposure, Form, combine, grade_exposure
+from hefu.domain.rules.exposure import VERY_LARGE_LINES, Exposure, Form, grade_exposure
+from hefu.domain.rules.stage_grades import combine
 from hefu.domain.verdict import Severity
 
 GOLDEN = Path(__file__).with_name("golden")

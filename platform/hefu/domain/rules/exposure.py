@@ -1,10 +1,10 @@
-"""K11, risk grade of what is exposed 分类分级: the rules of white paper B, 3.2.2, on one exposure and on a whole application.
+"""K11, risk grade of what is exposed 分类分级: the rules of white paper B, 3.2.2.
 
     high    untreated direct identifiers (a plain hash is none: it can be enumerated)
     medium  quasi-identifiers; direct identifiers that are weakly treated: generalised, pseudonyms 假名化
     low     strongly treated identifiers; statistics over 20 or more people; ciphertext whose key the viewer lacks; random
             shares without collusion
-Bucket principle 木桶原则: the whole is graded as its worst stage. Very large volumes raise statistics and de-identified
+Very large volumes raise statistics and de-identified
 information by one: what counts is how many such lines are shown, not how many people stand behind a statistic; shares and
 ciphertext are neither and are not raised. So the paper's Estonian case (ten million records on shares, statistics out) is low.
 Low does not mean anonymous: it asks for a judgement.
@@ -85,42 +85,7 @@ class Graded(NamedTuple):
     lower_en: str = ""
 
 
-@dataclass(frozen=True)
-class StageGrade:
-    """A stage's grade: that of its worst exposure; nothing exposed is low."""
-
-    stage: Stage
-    level: RiskLevel
-    graded: tuple[Graded, ...]
-
-    @property
-    def worst(self) -> tuple[Graded, ...]:
-        """The exposures that give the stage its grade."""
-        return tuple(g for g in self.graded if g.level is self.level)
-
-
-@dataclass(frozen=True)
-class StageGrades:
-    """The grades of the three stages, and of the whole: what the console draws."""
-
-    stages: tuple[StageGrade, ...]
-
-    @property
-    def overall(self) -> RiskLevel:
-        """The worst stage's grade 木桶原则."""
-        return max((s.level for s in self.stages), key=_ORDER.index)
-
-    @property
-    def weakest(self) -> tuple[Stage, ...]:
-        """The weakest link: the stages that have the worst grade."""
-        return tuple(s.stage for s in self.stages if s.level is self.overall)
-
-    def stage(self, name: Stage) -> StageGrade:
-        """The grade of one stage."""
-        return next(s for s in self.stages if s.stage == name)
-
-
-_ORDER = [RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH]
+ORDER = [RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH]
 _SHARE_ZH, _SHARE_EN = (
     "改用秘密分享，计算方只见随机分量",
     "secret sharing: compute parties see random shares only",
@@ -135,7 +100,7 @@ def grade_exposure(seen: Exposure) -> Graded:
     """One exposure's grade, with its reasons."""
     level, zh, en, lower_zh, lower_en = _grade(seen.form, seen, broken=seen.key_with_viewer or seen.colluding)
     if seen.form in _RAISED_BY_VOLUME and seen.lines >= VERY_LARGE_LINES and level is not RiskLevel.HIGH:
-        level = _ORDER[_ORDER.index(level) + 1]
+        level = ORDER[ORDER.index(level) + 1]
         zh += f"；数据规模特别大（{seen.lines} 条），提高一级"
         en += f"; very many lines ({seen.lines}): one grade higher"
         lower_zh = "；".join(filter(None, [lower_zh, f"将数据规模限制在 {VERY_LARGE_LINES} 条以内"]))
@@ -143,25 +108,8 @@ def grade_exposure(seen: Exposure) -> Graded:
     return Graded(seen, level, f"{seen.what}：{zh}", f"{seen.what}: {en}", lower_zh, lower_en)
 
 
-def combine(exposures: list[Exposure]) -> StageGrades:
-    """Grades of the three stages from everything that is seen."""
-    graded = [grade_exposure(e) for e in exposures]
-    return StageGrades(
-        tuple(
-            StageGrade(
-                stage,
-                max((g.level for g in graded if g.exposure.stage == stage), key=_ORDER.index)
-                if any(g.exposure.stage == stage for g in graded)
-                else RiskLevel.LOW,
-                tuple(g for g in graded if g.exposure.stage == stage),
-            )
-            for stage in STAGES
-        )
-    )
-
-
 def _grade(form: Form, seen: Exposure, *, broken: bool) -> tuple[RiskLevel, str, str, str, str]:
-    low, medium, high = _ORDER
+    low, medium, high = ORDER
     direct = seen.identifier is IdentifierClass.DIRECT
     match form:
         case Form.PLAIN | Form.HASH:

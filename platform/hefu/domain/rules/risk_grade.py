@@ -13,10 +13,11 @@ from hefu.domain.contract import ContractDataSet
 from hefu.domain.dataset import LegalBasis
 from hefu.domain.filings.assessment import RiskLevel, StageJudgement
 from hefu.domain.identity import Role
-from hefu.domain.rules.exposure import STAGE_ZH, RiskGrade, StageGrade, StageGrades
+from hefu.domain.rules.exposure import STAGE_ZH, RiskGrade
 from hefu.domain.rules.matter import Matter, Rule
 from hefu.domain.rules.pick import day, dossiers, of_contract
 from hefu.domain.rules.say import block, note
+from hefu.domain.rules.stage_grades import StageGrade, StageGrades
 from hefu.domain.rules.stages import grade
 from hefu.domain.terms import ConsentKind
 from hefu.domain.verdict import Finding

@@ -13,7 +13,8 @@ from hefu.domain.dataset import IdentifierClass
 from hefu.domain.filings.admission import AdmissionDossier
 from hefu.domain.identity import Application
 from hefu.domain.positions import under_common_control
-from hefu.domain.rules.exposure import LARGE_GROUP, Exposure, Form, Stage, StageGrades, combine
+from hefu.domain.rules.exposure import LARGE_GROUP, Exposure, Form, Stage
+from hefu.domain.rules.stage_grades import StageGrades, combine
 from hefu.domain.rules.technique_table import (
     FieldUse,
     Technique,
