@@ -32,6 +32,11 @@ def test_differencing_recovers_a_value_unless_refused() -> None:
     assert rules([everybody], total(range(60)), max_queries=1) == ["query_limit"]
 
 
+def test_without_the_guard_on_pairs_a_value_is_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "_pair", lambda *_: None)
+    assert rules([total(range(100))], total(range(99))) == []
+
+
 def test_nineteen_apart_are_too_near_and_twenty_are_not() -> None:
     assert rules([total(range(100))], total(range(81))) == ["query_differencing"]
     assert rules([total(range(100))], total(range(80))) == []
