@@ -211,3 +211,20 @@ def test_a_line_whose_suppressed_counts_sum_to_few_loses_more() -> None:
 
 def test_a_table_of_small_groups_only_does_not_leave(world: Any) -> None:
     assert leave(world, ["region", "n"], [["north", 3], ["south", 4]]) == (["group_unprotectable"], None)
+
+
+def test_without_complements_a_total_gives_the_group_away(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [["north", 5], ["south", 40], ["west", 50]]
+    assert leave(world, ["region", "n"], rows)[1].column("n") == [None, None, 50]
+    monkeypatch.setattr(groups, "suppress_with_complements", lambda _table, _keys, unsafe, _width: unsafe)
+    left = leave(world, ["region", "n"], rows)[1].column("n")
+    assert sum(v for _, v in rows) - sum(v for v in left if v is not None) == 5
+
+
+def test_what_is_known_about_the_people_stays_behind(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = leave(world, ["region", "n"], LINE, top_shares=[1, 2, 3])[1]
+    assert (left.subjects, left.top_shares, left.digest) == (None, None, "")
+    monkeypatch.setattr(gate, "released", lambda table: table)
+    assert leave(world, ["region", "n"], LINE)[1].subjects == (30, 40, 50)

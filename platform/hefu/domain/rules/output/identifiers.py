@@ -134,5 +134,5 @@ def check_identifiers(output: Output, table: ResultTable) -> Iterable[Finding]:
             mend_zh="以各方约定的令牌代替标识符，或使用隐私集合求交、隐私信息检索",
             mend_en="put agreed tokens in their place, or use PSI or PIR",
             source="WP-A 3.7",
-            law=("pipl-6", "pipl-51"),
+            law=("pipl-6", "pipl-51", "gbt37964"),
         )

@@ -34,7 +34,7 @@ def _findings(
                 mend_zh="停止使用并删除结果；如仍需要，请重新发起作业",
                 mend_en="stop using it and delete it; run a new job where it is still needed",
                 source="WP-A 3.7",
-                law=("pipl-19",),
+                law=("pipl-19", "pipl-23"),
             )
     if terms.addresses and not _inside(terms.addresses, address):
         yield block(
@@ -47,7 +47,7 @@ def _findings(
             mend_zh="从约定的地址范围内使用结果",
             mend_en="use the result from an address inside the range",
             source="WP-A 3.7",
-            law=("pipl-51",),
+            law=("pipl-23", "pipl-51"),
         )
 
 

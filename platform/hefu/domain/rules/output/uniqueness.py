@@ -40,5 +40,5 @@ def check_uniqueness(
             mend_zh="概括或去掉准标识符后再发布",
             mend_en="generalise the quasi-identifiers, or leave them out",
             source="WP-B 3.2",
-            law=("pipl-51", "pipl-73"),
+            law=("pipl-51", "pipl-73", "gbt37964"),
         )
