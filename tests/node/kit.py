@@ -44,6 +44,7 @@ from hefu.domain.job import (
     Stage,
 )
 from hefu.domain.kit import Kit
+from hefu.engine import ENGINE_VERSION
 from hefu.engine.session import PartySecret
 from hefu.keys.certificates import create_ca, issue_certificate, self_signed, to_pem
 from hefu.keys.keystore import NodeKeys
@@ -284,7 +285,7 @@ class World:
                         "step_id": "reconcile",
                         "component": "reconcile",
                         "code_digest": code_digest("reconcile"),
-                        "engine_version": "1",
+                        "engine_version": ENGINE_VERSION,
                         "parameters": {"match_keys": ["serial"]},
                     }
                 ],
@@ -388,6 +389,8 @@ class World:
             "business_date": DAY,
             "recipient": recipient,
             "commitments": {},
+            "use_number": {"prepare": 0, "compute": 1}.get(kind),
+            "rows": sum(int(str(b["rows"])) for b in BATCHES) if kind == "compute" else None,
             "issued_at": moment,
             "expires_at": moment + _SHORT,
         }

@@ -499,7 +499,9 @@ class TestSessionsAndUses:
         body = self.body(victim, contract, job)
         with victim.refusing("uses_exhausted"):
             assert (
-                victim.order(contract, "compute", job=job, more=body, commitments={"bank": commitment})
+                victim.order(
+                    contract, "compute", job=job, more=body, commitments={"bank": commitment}, use_number=2
+                )
                 == "uses_exhausted"
             )
         assert victim.serves(contract)

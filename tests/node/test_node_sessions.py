@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hefu.node import code as installed_code
 from hefu.node import orders, sessions, uses
 from hefu.node.sessions import Attempts
 from hefu.store.base import now
@@ -58,6 +59,8 @@ class Party:
         **changes: Any,
     ) -> str:
         """ok, or the reason code."""
+        said = self.kit.BATCHES if batches is None else batches
+        told = {"use_number": self.number(job, commitment), "rows": self.rows(said), **changes}
         commitments = {self.ctx.org_id: commitment} if commitment else {}
         order = self.world.order(
             self.contract,
@@ -66,17 +69,25 @@ class Party:
             job=job,
             attempt=attempt,
             commitments=commitments,
-            **changes,
+            **told,
         )
         try:
             accepted, under = orders.accept(self.ctx, order, "compute")
             with orders.refusals_kept(self.ctx, accepted, order):
-                self.attempts.compute(
-                    accepted, under, hellos, [], self.kit.BATCHES if batches is None else batches
-                )
+                self.attempts.compute(accepted, under, hellos, [], said)
         except Refusal as refusal:
             return str(refusal.body["code"])
         return "ok"
+
+    def number(self, job: str, commitment: str) -> int:
+        """The number of this use by the count of a coordinator that knows what this node knows."""
+        with self.ctx.session() as session:
+            others = [u for u in session.exec(select(UseRow)) if (u.job, u.commitment) != (job, commitment)]
+        return len(others) + 1
+
+    def rows(self, batches: Any) -> int:
+        """What an honest order says of these batches."""
+        return sum(b["rows"] for b in batches if isinstance(b["rows"], int) and b["rows"] > 0)
 
     def run(self, job: str, commitment: str, attempt: int = 1) -> str:
         """An honest attempt from hello to use."""
@@ -303,12 +314,14 @@ class TestSessions:
         hellos = bank.hellos(bank.prepare(job_of(1)), job_of(1))
         assert bank.compute(hellos, job_of(1), commitment=commitment) == "batches_invalid"  # 3 + 3 rows
         monkeypatch.setattr(sessions, "check_batches", lambda *_: None)
+        assert bank.compute(hellos, job_of(1), commitment=commitment) == "rows_exceeded"  # guarded twice
+        monkeypatch.setattr(uses, "check_limits", lambda *_, **__: [])
         assert bank.compute(hellos, job_of(1), commitment=commitment) == "ok"
 
     def test_other_code_than_the_contract_names(self, party: Any, monkeypatch: Any) -> None:
         bank = party()
         commitment = bank.world.prepared(bank.ctx, bank.contract, job_of(1))
-        monkeypatch.setattr(sessions, "code_digest", lambda name: "0" * 64)
+        monkeypatch.setattr(installed_code, "code_digest", lambda name: "0" * 64)
         assert bank.run(job_of(1), commitment) == "code_differs"
 
 
@@ -324,7 +337,7 @@ class TestUses:
         assert bank.run(job_of(3), third) == "uses_exhausted"
         assert world_kit.refused_orders(bank.ctx) == ["uses_exhausted"]
         assert [u["use"] for u in world_kit.journal(bank.ctx, "use_consumed")] == [1, 2]
-        monkeypatch.setattr(uses, "_check_uses_left", lambda *_: 2)
+        monkeypatch.setattr(uses, "check_limits", lambda *_, **__: [])
         assert (
             bank.compute(bank.hellos(bank.prepare(job_of(3)), job_of(3)), job_of(3), commitment=third) == "ok"
         )

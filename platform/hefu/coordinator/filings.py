@@ -92,20 +92,26 @@ def one(ctx: CoordinatorContext, digest: str, party: str) -> str:
     raise not_found("备案文件", "filing")
 
 
+def of_contract(session: Session, contract: Contract) -> Filings:
+    """What counts under a contract: its own filings, and organisations' general ones."""
+    stored = session.exec(
+        select(FilingRow).where(
+            or_(col(FilingRow.contract_id).is_(None), FilingRow.contract_id == contract.contract_id)
+        )
+    ).all()
+    return Filings.of(read_filing(decode_envelope(row.envelope).payload) for row in stored)
+
+
 def matter(
     ctx: CoordinatorContext, contract: Contract, *, rows: int | None = None, job: str | None = None
 ) -> Matter:
     """What the compliance rules judge, as the coordinator knows it."""
     with ctx.session() as session:
-        stored = session.exec(
-            select(FilingRow).where(
-                or_(col(FilingRow.contract_id).is_(None), FilingRow.contract_id == contract.contract_id)
-            )
-        ).all()
+        filed = of_contract(session, contract)
     known = ctx.directory.all()
     return Matter(
         contract=contract,
-        filings=Filings.of(read_filing(decode_envelope(row.envelope).payload) for row in stored),
+        filings=filed,
         applications={p.org_id: known[p.org_id].application for p in contract.parties if p.org_id in known},
         today=business_date(now()),
         rows=rows,

@@ -31,10 +31,13 @@ def send_order(
     job: JobRow,
     contract: Contract,
     recipient: str,
+    *,
+    use_number: int | None = None,
     **extra: Any,
 ) -> dict[str, Any]:
     """Send one order and answer the node's reply.
 
+    use_number  uses of the contract by our count, so that every holder can compare
     raises  PeerUnreachable, PeerRefused, AcknowledgementInvalid (hefu.wire.client)
     """
     issued = now()
@@ -49,6 +52,8 @@ def send_order(
         business_date=job.business_date.isoformat(),
         recipient=recipient,
         commitments={owner: found["commitment"] for owner, found in job.inputs.items()},
+        use_number=use_number,
+        rows=sum(int(found["rows"]) for found in job.inputs.values()) if job.inputs else None,
         issued_at=issued,
         expires_at=issued + timedelta(seconds=ctx.settings.order_seconds),
     )

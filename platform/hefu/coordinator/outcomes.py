@@ -11,7 +11,15 @@ from hefu.domain.job import Stage
 from hefu.domain.verdict import Finding, Severity, Verdict, judge
 from hefu.wire.errors import AcknowledgementInvalid, PeerRefused, PeerUnreachable, WireError
 
-_TRANSIENT = {"busy", "work_failed", "peer_aborted", "checkpoint_stale", "disk_full", "not_prepared"}
+_TRANSIENT = {
+    "busy",
+    "work_failed",
+    "peer_aborted",
+    "checkpoint_stale",
+    "disk_full",
+    "not_prepared",
+    "use_not_authorised",
+}
 
 
 @dataclass

@@ -6,22 +6,22 @@ verdicts only.
 
 from __future__ import annotations
 
-from sqlmodel import select
-
 from hefu.components.registry import code_digest
 from hefu.coordinator import contracts, filings
 from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.orders import send_order
 from hefu.coordinator.outcomes import Outcome, ask_all, block
+from hefu.coordinator.uses import check_use
 from hefu.domain.cast import cast
 from hefu.domain.contract import Contract
 from hefu.domain.job import Stage
 from hefu.domain.positions import check_positions
 from hefu.domain.rules.gates import as_evidence, check_gates
-from hefu.domain.verdict import Verdict
+from hefu.domain.verdict import Severity, Verdict
+from hefu.engine import ENGINE_VERSION
 from hefu.keys.certificates import load_certificate
 from hefu.store.base import now
-from hefu.store.coordinator_tables import JobRow, UseRow
+from hefu.store.coordinator_tables import JobRow
 
 
 def check_participants(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> Outcome:
@@ -71,13 +71,11 @@ def check_participants(ctx: CoordinatorContext, job: JobRow, contract: Contract)
 
 
 def check_contract(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> Outcome:
-    """In force, uses left, code digests equal those that were signed (合约校验)."""
+    """In force, uses left, this use authorised where each one has to be, code digests equal those that were signed (合约校验)."""
     out = Outcome(parties=["coordinator"])
-    limits, moment = contract.limits, now()
     with ctx.session() as session:
         row = contracts.load(session, contract.digest)[0]
-        used = contracts.uses(session, contract.contract_id)
-        own = session.exec(select(UseRow).where(UseRow.job_id == job.job_id)).first()
+        found = check_use(session, job, contract, {})
         running = contracts.runs_on(session, row)
     if not running:
         out.findings.append(
@@ -91,41 +89,20 @@ def check_contract(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> 
                 mend_en="resume or renew the contract",
             )
         )
-    if not limits.valid_from <= moment <= limits.valid_until:
-        out.findings.append(
-            block(
-                "contract_expired",
-                "合约不在有效期内",
-                "the contract is outside its validity",
-                seen=moment.isoformat(),
-                expected=f"{limits.valid_from.isoformat()} – {limits.valid_until.isoformat()}",
-                mend_zh="续签新版本",
-                mend_en="sign a new version",
-            )
-        )
-    if own is None and used >= limits.max_uses:
-        out.findings.append(
-            block(
-                "uses_exhausted",
-                f"使用次数已用尽（{used}/{limits.max_uses}）",
-                f"no uses left ({used}/{limits.max_uses})",
-                seen=str(used),
-                expected=str(limits.max_uses),
-                mend_zh="续签提高使用次数的新版本",
-                mend_en="sign a new version with more uses",
-            )
-        )
+    out.findings += found
     for step in contract.computation.steps:
         installed = code_digest(step.component)
-        if installed != step.code_digest:
+        if installed != step.code_digest or step.engine_version != ENGINE_VERSION:
             out.findings.append(
                 block(
                     "code_differs",
                     f"组件 {step.component} 的代码与合约不符",
                     f"the code of component {step.component} is not the one that was signed",
                     party=ctx.settings.operator,
-                    seen=installed,
-                    expected=step.code_digest,
+                    seen=f"{installed} (engine {ENGINE_VERSION})",
+                    expected=f"{step.code_digest} (engine {step.engine_version})",
+                    mend_zh="安装合约指定的版本，或签署新版本",
+                    mend_en="install the version that the contract names, or sign a new version",
                 )
             )
     _check_gates(ctx, job, contract, out)
@@ -159,16 +136,13 @@ def check_data_sources(ctx: CoordinatorContext, job: JobRow, contract: Contract)
                 "batches": reply["batches"],
             }
     rows = sum(found["rows"] for found in out.inputs.values())
-    if not out.findings:
+    if not _stopping(out):
         _check_gates(ctx, job, contract, out, rows)
-    if rows > contract.limits.max_rows:
-        out.findings.append(
-            block(
-                "rows_exceeded",
-                f"数据量 {rows} 行超过合约上限",
-                f"{rows} rows exceed the contract's volume",
-                seen=str(rows),
-                expected=str(contract.limits.max_rows),
-            )
-        )
+    with ctx.session() as session:
+        out.findings += check_use(session, job, contract, out.inputs)
     return out
+
+
+def _stopping(out: Outcome) -> bool:
+    """Whether anything found so far blocks, or has to be waited for."""
+    return any(f.severity in (Severity.BLOCK, Severity.WAIT) for f in out.findings)

@@ -12,7 +12,8 @@ from hefu_ledger.evidence import Evidence, parse_evidence
 from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.orders import send_order
 from hefu.coordinator.outcomes import Outcome, ask_all, block, wait
-from hefu.coordinator.uses import consume_use
+from hefu.coordinator.use_counts import check_counts
+from hefu.coordinator.uses import consume_use, mark_joined, number_of_uses
 from hefu.domain.cast import cast
 from hefu.domain.contract import Contract
 from hefu.domain.errors import DocumentInvalid
@@ -31,27 +32,36 @@ def compute(
     everybody = cast(contract)
     out = Outcome(parties=everybody)
     report(1, "prepare")
+    with ctx.session() as session:
+        so_far = number_of_uses(session, contract)
     prepared, faults = ask_all(
         everybody,
-        lambda org: send_order(ctx, "prepare", Stage.COMPUTE, job, contract, org),
+        lambda org: send_order(ctx, "prepare", Stage.COMPUTE, job, contract, org, use_number=so_far),
     )
     if faults:
         out.findings += faults
         if all(f.severity is Severity.WAIT for f in faults):
             out.findings.append(_not_begun())
         return out
+    for reply in prepared.values():
+        out.evidence += reply.get("evidence", [])
+    out.findings += check_counts(ctx, job, contract, prepared)
+    if any(f.severity in (Severity.BLOCK, Severity.WAIT) for f in out.findings):
+        if all(f.severity is not Severity.BLOCK for f in out.findings):
+            out.findings.append(_not_begun())
+        return out
     with ctx.session() as session:
         refused = consume_use(ctx, session, job, contract)
         if refused is not None:
-            out.findings.append(refused)
+            out.findings += [refused, _not_begun()] if refused.severity is Severity.WAIT else [refused]
             return out
+        number = number_of_uses(session, contract)
         session.commit()
     hellos = {org: reply["hello"] for org, reply in prepared.items()}
     envelopes: dict[str, list[str]] = {}
     for reply in prepared.values():
         for owner, sealed in reply.get("key_envelopes", {}).items():
             envelopes.setdefault(owner, []).append(sealed)
-        out.evidence += reply.get("evidence", [])
     batches = [b for found in job.inputs.values() for b in found["batches"]]
     replies, faults = ask_all(
         everybody,
@@ -62,11 +72,13 @@ def compute(
             job,
             contract,
             org,
+            use_number=number,
             hellos=hellos,
             key_envelopes=envelopes.get(org, []),
             batches=batches,
         ),
     )
+    mark_joined(ctx, job, contract, replies)
     for reply in replies.values():
         out.evidence += reply.get("evidence", [])
     if not faults:

@@ -98,7 +98,8 @@ def _signers(session: Session, digest: str | None = None) -> dict[str, set[str]]
 
 
 def _contract_summary(row: ContractRow, contract: Contract, signed: set[str], used: int) -> dict[str, Any]:
-    state = "exhausted" if row.state == "active" and used >= contract.limits.max_uses else row.state
+    spent = contract.mandate is None and used >= contract.limits.max_uses
+    state = "exhausted" if row.state == "active" and spent else row.state
     return {
         "digest": row.digest,
         "contract_id": row.contract_id,

@@ -23,6 +23,7 @@ from hefu.domain.dataset import (
 )
 from hefu.domain.document import Digest, Document, Key32, Name, OrgId, Text
 from hefu.domain.identity import Role
+from hefu.domain.rowfilter import RowFilterInvalid, check_types, parse_row_filter
 from hefu.domain.terms import (
     AutomatedDecision,
     Code,
@@ -95,6 +96,7 @@ class ContractField(Document):
 class ContractDataSet(Document):
     """A data set as the contract allows it: the fields, rows and legal basis.
 
+    row_filter     which rows may be used, in the language of `hefu.domain.rowfilter`; empty: all
     subject_field  the field that names the data subject: withdrawals are matched on it, groups counted in it
     important      important data 重要数据 (K4): consent does not cure what it lacks
     minors         data of people under fourteen
@@ -115,6 +117,15 @@ class ContractDataSet(Document):
     minors: bool = False
     quality: QualityRules | None = None
     minimum_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+
+    @model_validator(mode="after")
+    def _filter_can_be_enforced(self) -> Self:
+        """A row filter that no node could apply promises what nobody keeps."""
+        try:
+            check_types(parse_row_filter(self.row_filter), {field.name: field.type for field in self.fields})
+        except RowFilterInvalid as error:
+            raise ValueError(f"row_filter: {error}") from error
+        return self
 
 
 class Step(Document):

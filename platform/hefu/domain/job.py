@@ -59,7 +59,11 @@ OrderKind = Literal["check_data", "prepare", "compute", "abort", "check_output",
 
 
 class Order(Document):
-    """What the coordinator asks of one node, for one stage of one attempt. Bound to its recipient; used once."""
+    """What the coordinator asks of one node, for one stage of one attempt. Bound to its recipient; used once.
+
+    use_number  uses of the contract by the coordinator's count, over all versions; to compute: this one included
+    rows        rows of all inputs of this use, once they are known
+    """
 
     order_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     kind: OrderKind
@@ -71,6 +75,8 @@ class Order(Document):
     business_date: Day
     recipient: OrgId
     commitments: dict[OrgId, Digest] = Field(default_factory=dict)
+    use_number: Annotated[int, Field(ge=0)] | None = None
+    rows: Annotated[int, Field(ge=0)] | None = None
     issued_at: AwareDatetime
     expires_at: AwareDatetime
 

@@ -20,6 +20,7 @@ import numpy as np
 from hefu.components.aggregate import AggregateParameters
 from hefu.components.aggregate_input import GroupRows, absolute_total, groups_digest
 from hefu.domain.dataset import DataSet, FieldType
+from hefu.domain.rowfilter import RowFilter, parse_row_filter
 from hefu.node.kept_groups import SUBJECTS_FILE, save_kept, save_subjects
 from hefu.node.prepare_task import counts_of, exclusions_of, measure_of, source_of
 from hefu.node.sources import expressions as sql
@@ -30,6 +31,7 @@ from hefu.node.sources.party import party_text
 from hefu.node.sources.quality import Measure, QualityCounts, measure_quality
 from hefu.node.sources.readers import Opened, Source, open_source, reading
 from hefu.node.sources.rejects import REASON_NUMBER, Rejects, write_rejects
+from hefu.node.sources.selection import select_rows
 from hefu.node.sources.subjects import Exclusions, leave_out
 
 _INTEGER = "[+-]?[0-9]{1,18}"
@@ -51,6 +53,7 @@ def prepare_aggregate(task: dict[str, Any]) -> dict[str, Any]:
         work_dir=folder,
         exclusions=exclusions_of(task.get("exclusions")),
         measure=measure_of(task.get("measure")),
+        row_filter=parse_row_filter(task["row_filter"]),
     )
     rows = prepared.rows
     if absolute_total(rows.value) >= clauses.limit(task["owners"]):
@@ -67,6 +70,7 @@ def prepare_aggregate(task: dict[str, Any]) -> dict[str, Any]:
         "rows": len(rows),
         "own_rows": len(rows),
         "rejected": prepared.rejected,
+        "filtered": prepared.filtered_rows,
         "amount_cents": 0,
         "commitment": groups_digest(rows, base64.b64decode(task["salt"])),
         "excluded_rows": prepared.excluded_rows,
@@ -85,6 +89,7 @@ class PreparedGroups:
     excluded_rows: int
     excluded: frozenset[str]
     quality: QualityCounts | None
+    filtered_rows: int = 0
 
 
 def subject_set(rows: GroupRows, key: bytes) -> np.ndarray:
@@ -108,15 +113,17 @@ def prepare_groups(
     work_dir: Path | None = None,
     exclusions: Exclusions | None = None,
     measure: Measure | None = None,
+    row_filter: RowFilter | None = None,
 ) -> PreparedGroups:
     """The rows of a business day, and what became of the others.
 
     allowed     the fields that the contract lets the computation read
     exclusions  subjects who withdrew or objected: their rows are left out before anything else is done with them
+    row_filter  the contract's: rows that do not pass are left out, and counted
     raises   SourceError: unreadable file, a column that is missing, undeclared or not in the contract
     """
     with open_workbench(work_dir) as bench:
-        opened = open_source(bench, source)
+        opened, filtered = select_rows(bench, open_source(bench, source), data_set, row_filter or RowFilter())
         columns = _columns(opened, data_set, clauses, allowed, owner)
         fields = _create_rows(bench, opened, data_set, clauses, columns)
         within = f"day = DATE '{business_date}'"
@@ -154,7 +161,7 @@ def prepare_groups(
         names=tuple(distinct),
         value=numbers(table.column("value"), np.int64),
     )
-    return PreparedGroups(rows, rejects, int(counted), left_out, excluded, quality)
+    return PreparedGroups(rows, rejects, int(counted), left_out, excluded, quality, filtered)
 
 
 def _columns(

@@ -15,8 +15,11 @@ from hefu.node.uses import committed
 from hefu.wire.refusal import Refusal
 
 
-def check_batches(ctx: NodeContext, contract: Contract, batches: list[dict[str, Any]]) -> None:
-    """The batches are those of the contract's owners, each once, within its volume."""
+def check_batches(ctx: NodeContext, contract: Contract, order: Order, batches: list[dict[str, Any]]) -> None:
+    """The batches are those of the contract's owners, each once, within its volume, and as many rows as the order says.
+
+    A statutory mandate knows no volume (see `domain/limits.py`).
+    """
     institutions = institutions_of(contract)
     owners = list(contract.owners())
     expected = [(o, "institution" if o in institutions else "bank", n) for n, o in enumerate(owners)]
@@ -25,7 +28,9 @@ def check_batches(ctx: NodeContext, contract: Contract, batches: list[dict[str, 
     except ValidationError as error:
         raise _batches_invalid(ctx, contract.limits.max_rows) from error
     said = sorted(((b.owner, b.side, b.batch) for b in found), key=lambda b: b[2])
-    if said != expected or sum(b.rows for b in found) > contract.limits.max_rows:
+    rows = sum(b.rows for b in found)
+    too_many = contract.mandate is None and rows > contract.limits.max_rows
+    if said != expected or too_many or order.rows != rows:
         raise _batches_invalid(ctx, contract.limits.max_rows)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from hefu.components.reconcile import OwnerRows, ReconcileParameters, Side
 from hefu.domain.dataset import DataSet
+from hefu.domain.rowfilter import RowFilter
 from hefu.node.sources.canonical import PreparedRows, prepare_rows
 from hefu.node.sources.quality import Measure
 from hefu.node.sources.readers import Source
@@ -42,12 +43,14 @@ def prepare_input(
     work_dir: Path,
     exclusions: Exclusions | None = None,
     measure: Measure | None = None,
+    row_filter: RowFilter | None = None,
 ) -> PreparedRows:
     """Rows of the business date, and those of the days around it in transit.
 
     parts       the day's own file first
     exclusions  subjects left out of every file
     measure     figures of data quality, of the day's own file
+    row_filter  the contract's
     raises      SourceError (see prepare_rows)
     """
     alone = parameters.model_copy(update={"window_days": 0})
@@ -64,6 +67,7 @@ def prepare_input(
             work_dir=work_dir,
             exclusions=exclusions,
             measure=measure if number == 0 else None,
+            row_filter=row_filter,
         )
         for number, part in enumerate(parts)
     ]
@@ -74,6 +78,7 @@ def prepare_input(
     return replace(
         own,
         rows=rows,
+        filtered_rows=sum(p.filtered_rows for p in prepared),
         excluded_rows=sum(p.excluded_rows for p in prepared),
         excluded=frozenset().union(*(p.excluded for p in prepared)),
     )

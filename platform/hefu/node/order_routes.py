@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from hefu.domain.job import OrderKind
-from hefu.node import gates, half_outbox, retention, source_checks
+from hefu.node import gates, half_outbox, retention, source_checks, uses
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.orders import accept, refusals_kept
 from hefu.node.sessions import Attempts
@@ -32,6 +32,14 @@ class ComputeBody(OrderBody):
     hellos: dict[str, str] = Field(max_length=64)
     key_envelopes: list[str] = Field(max_length=8)
     batches: list[dict[str, Any]] = Field(max_length=64)
+
+
+class RecountBody(BaseModel):
+    """This node's own evidence of uses, from the ledger."""
+
+    model_config = ConfigDict(extra="forbid")
+    contract_id: str = Field(max_length=64)
+    envelopes: list[str] = Field(max_length=1000)
 
 
 class ReleaseBody(OrderBody):
@@ -73,6 +81,15 @@ def create_order_router(ctx: NodeContext, attempts: Attempts) -> APIRouter:
         """Delete what is due by our own contracts; the coordinator only says when to look."""
         swept = retention.sweep(ctx, asked=True)
         return {"kept": swept.kept, "deleted": swept.deleted, "certificates": list(swept.certificates)}
+
+    @router.get("/uses")
+    def uses_of(contract_id: Annotated[str, Query(max_length=64)]) -> dict[str, dict[str, int]]:
+        with ctx.session() as session:
+            return {"uses": uses.uses_by_job(session, contract_id)}
+
+    @router.post("/recount")
+    def recount(body: RecountBody) -> dict[str, int]:
+        return {"found": uses.recount(ctx, body.contract_id, body.envelopes)}
 
     @router.post("/check-data")
     def check_data(body: OrderBody) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sqlmodel import select
 
 from hefu.components.reconcile import ReconcileParameters, make_keys
-from hefu.components.registry import code_digest
 from hefu.components.steps import check_outputs
 from hefu.domain.cast import cast, institutions_of
 from hefu.domain.contract import Contract, Step
@@ -31,11 +30,12 @@ from hefu.keys.public import load_public_ed25519, load_public_x25519
 from hefu.keys.sealing import SealHeader, seal
 from hefu.node import query_history
 from hefu.node.batches import check_batches, check_own_batch
+from hefu.node.code import require_code
 from hefu.node.context import NodeContext
 from hefu.node.order_evidence import evidence_of, where
 from hefu.node.storage_keys import job_key
 from hefu.node.switchboard import Switchboard
-from hefu.node.uses import committed, consume
+from hefu.node.uses import committed, consume, require_agreement, require_authorised, state_count
 from hefu.node.worker import NO_SPACE
 from hefu.node.workers import WorkerFailed, WorkerProcess
 from hefu.store.base import now
@@ -50,7 +50,7 @@ COMMON_KEY = "common"
 
 @dataclass
 class Attempt:
-    """One attempt while it lives in this process."""
+    """One attempt while it lives in this process. `other_uses` of the contract were counted here when it was prepared."""
 
     contract: Contract
     business_date: str
@@ -62,6 +62,7 @@ class Attempt:
     error_en: str = ""
     worker: WorkerProcess | None = None
     report: dict[str, Any] = field(default_factory=dict)
+    other_uses: int = 0
 
 
 class Attempts:
@@ -100,10 +101,15 @@ class Attempts:
             )
         )
         answer: dict[str, Any] = {"hello": hello}
+        others = 0
+        if ctx.org_id in contract.owners():
+            with ctx.session() as session:
+                require_authorised(ctx, session, order, contract)
+            answer["uses"], others = state_count(ctx, order, contract)
         with self._lock:
             if key in self._live and self._live[key].state != "prepared":  # begun while we signed
                 raise _attempt_used(ctx.org_id)
-            self._live[key] = Attempt(contract, order.business_date, secret, hello)
+            self._live[key] = Attempt(contract, order.business_date, secret, hello, other_uses=others)
         if ctx.org_id in contract.recipients():
             answer["key_envelopes"] = self._issue_keys(order, contract)
         answer["evidence"] = evidence_of(ctx, order.job, order.attempt)
@@ -201,9 +207,11 @@ class Attempts:
         ctx = self._ctx
         self._check_code(contract)
         self._check_outputs(contract)
+        if ctx.org_id in contract.owners():
+            require_agreement(ctx, order, contract, attempt.other_uses)
         public = self._verify_hellos(order, contract, hellos, attempt)
         session_id = session_id_of(order.job, order.attempt, bytes.fromhex(contract.digest), public).hex()
-        check_batches(ctx, contract, batches)
+        check_batches(ctx, contract, order, batches)
         with ctx.session() as session:
             if session.get(SessionSeenRow, session_id) is not None:
                 raise Refusal(
@@ -252,20 +260,7 @@ class Attempts:
         return task
 
     def _check_code(self, contract: Contract) -> None:
-        for step in contract.computation.steps:
-            installed = code_digest(step.component)
-            if installed != step.code_digest:
-                raise Refusal(
-                    403,
-                    "code_differs",
-                    f"本节点的组件 {step.component} 为 {installed[:12]}，合约为 {step.code_digest[:12]}",
-                    f"component {step.component} is {installed} here, the contract names {step.code_digest}",
-                    party=self._ctx.org_id,
-                    stage="compute",
-                    limit=step.code_digest,
-                    mend_zh="安装合约指定的版本，或签署新版本",
-                    mend_en="install the version that the contract names, or sign a new version",
-                )
+        require_code(self._ctx, contract)
 
     def _check_outputs(self, contract: Contract) -> None:
         """What the output clauses promise is what the component will do."""

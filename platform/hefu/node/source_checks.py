@@ -13,12 +13,13 @@ from sqlmodel import Session, col, select
 
 from hefu.components.registry import component
 from hefu.domain.cast import institutions_of
-from hefu.domain.contract import Contract
+from hefu.domain.contract import Contract, ContractDataSet
 from hefu.domain.job import Order, Stage
 from hefu.domain.rules.exclusion import binding_kinds, judge_exclusions
 from hefu.domain.verdict import Finding, Severity, judge
-from hefu.node import datasets, gates, quality_checks, query_history
+from hefu.node import datasets, gates, quality_checks, query_history, uses
 from hefu.node.arrivals import file_path
+from hefu.node.code import check_code
 from hefu.node.context import NodeContext
 from hefu.node.exclusions import binding_tokens, entries_for
 from hefu.node.order_evidence import evidence_of, where
@@ -57,11 +58,15 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
         )
     else:
         findings += _check_schema(ctx, contract)
+    findings += check_code(ctx, contract)
     findings += gates.check(ctx, order, contract)
     findings += judge_exclusions(ctx.org_id, allowed.legal_basis, entries, allowed.subject_field)
     if judge(Stage.CHECK_DATA_SOURCES.value, findings).passed:
         kept, seen = _prepare(ctx, attempts, order, contract, parameters, parts, fingerprint)
         findings += seen
+    if kept:
+        with ctx.session() as session:
+            findings += uses.check_rows(ctx, session, order, contract, int(kept["rows"]))
     if kept and query_history.guarded(contract):
         with ctx.session() as session:
             findings += query_history.check(
@@ -87,6 +92,7 @@ def check_data(ctx: NodeContext, attempts: Attempts, order: Order, contract: Con
                 "rejected": kept.get("rejected", 0),
                 "excluded": left_out,
                 "quality": kept.get("quality"),
+                "filtered": kept.get("filtered", 0),
             },
             **where(order),
         )
@@ -140,7 +146,7 @@ def _check_schema(ctx: NodeContext, contract: Contract) -> list[Finding]:
     with ctx.session() as session:
         row = session.get(DataSetRow, allowed.data_set_id)
     if row is not None and row.schema_digest == allowed.schema_digest:
-        return []
+        return _check_fields(ctx, allowed, row.definition)
     return [
         Finding(
             rule="schema_differs",
@@ -154,6 +160,38 @@ def _check_schema(ctx: NodeContext, contract: Contract) -> list[Finding]:
             mend_en="restore the schema, or sign a new version",
         )
     ]
+
+
+def _check_fields(ctx: NodeContext, allowed: ContractDataSet, definition: dict[str, Any]) -> list[Finding]:
+    """Each field that the contract names is one of the data set's, of the type, grade and class that the owner registered."""
+    known = {field["name"]: field for field in definition.get("fields", [])}
+    found = []
+    for named in allowed.fields:
+        claimed = named.model_dump(mode="json", exclude={"name", "necessity"})
+        own = known.get(named.name)
+        registered = None if own is None else {name: own.get(name) for name in claimed}
+        if registered == claimed:
+            continue
+        absent = registered is None
+        found.append(
+            Finding(
+                rule="field_absent" if absent else "field_differs",
+                severity=Severity.BLOCK,
+                party=ctx.org_id,
+                point="K10",
+                seen="" if registered is None else ", ".join(f"{k}={v}" for k, v in registered.items()),
+                expected=f"{named.name}: " + ", ".join(f"{k}={v}" for k, v in claimed.items()),
+                message_zh=f"合约字段 {named.name} 不在 {ctx.org_id} 的数据集 {allowed.data_set_id} 中"
+                if absent
+                else f"合约字段 {named.name} 的类型、分级或类别与 {ctx.org_id} 登记的不符",
+                message_en=f"data set {allowed.data_set_id} of {ctx.org_id} has no field {named.name}"
+                if absent
+                else f"type, grade or class of field {named.name} are not those that {ctx.org_id} registered",
+                mend_zh="按登记的数据集签署新版本",
+                mend_en="sign a new version that follows the registered data set",
+            )
+        )
+    return found
 
 
 def _prepare(
@@ -186,6 +224,7 @@ def _prepare(
         "parts": parts,
         "data_set": definition,
         "fields": [field.name for field in allowed.fields],
+        "row_filter": allowed.row_filter,
         "parameters": parameters.model_dump(mode="json"),
         "owner": ctx.org_id,
         "side": "institution" if ctx.org_id in institutions else "bank",
@@ -235,7 +274,15 @@ def _prepare(
                 mend_en="free some space; the job tries again by itself",
             )
         ]
-    reported = ("rows", "own_rows", "rejected", "commitment", "excluded_rows", "excluded_subjects")
+    reported = (
+        "rows",
+        "own_rows",
+        "rejected",
+        "filtered",
+        "commitment",
+        "excluded_rows",
+        "excluded_subjects",
+    )
     quality = quality_checks.figures(ctx, allowed, order.business_date, report)
     kept = {k: report[k] for k in reported} | {
         "quality": quality,

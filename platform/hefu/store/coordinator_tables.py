@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Index, text
+from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field
 
 from hefu.store.base import CoordinatorRow, blob, json_column, moment
@@ -134,14 +134,18 @@ class StageRow(CoordinatorRow, table=True):
 
 
 class UseRow(CoordinatorRow, table=True):
-    """A use of a contract: (contract, job, input commitment). Attempts with an equal commitment are one use."""
+    """A use of a contract: (contract, job, input commitment). Attempts with an equal commitment are one use.
+
+    joined  data holders that confirmed, under their signature, to have counted it too
+    """
 
     __tablename__ = "contract_use"
     contract_id: str = Field(primary_key=True)
     job_id: str = Field(primary_key=True)
     commitment: str = Field(primary_key=True)
-    rows: int
+    rows: int = Field(sa_column=Column(BigInteger, nullable=False))
     at: datetime = moment()
+    joined: list[str] = json_column(list)
 
 
 class DeliveryRow(CoordinatorRow, table=True):

@@ -137,14 +137,19 @@ class SessionSeenRow(NodeRow, table=True):
 
 
 class UseRow(NodeRow, table=True):
-    """This holder's own count of uses: (contract, job, own input commitment)."""
+    """This holder's own count of uses: (contract, job, own input commitment).
+
+    rows      our own rows that went in
+    rows_all  rows of everybody, as they were announced
+    """
 
     __tablename__ = "contract_use"
     contract_id: str = Field(primary_key=True)
     job: str = Field(primary_key=True)
     commitment: str = Field(primary_key=True)
     attempts: int
-    rows: int
+    rows: int = Field(sa_column=Column(BigInteger, nullable=False))
+    rows_all: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     at: datetime = moment()
 
 

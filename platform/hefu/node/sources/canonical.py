@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hefu.components.reconcile import OwnerRows, ReconcileParameters, Side
 from hefu.domain.dataset import DataSet
+from hefu.domain.rowfilter import RowFilter
 from hefu.node.sources.arrow import numbers, text_buffers
 from hefu.node.sources.columns import map_columns
 from hefu.node.sources.engine import Workbench, open_workbench
@@ -26,6 +27,7 @@ from hefu.node.sources.parsing import PROBLEM_FIELDS, create_parsed, party_flags
 from hefu.node.sources.quality import Measure, QualityCounts, measure_quality
 from hefu.node.sources.readers import Source, open_source
 from hefu.node.sources.rejects import Rejects
+from hefu.node.sources.selection import select_rows
 from hefu.node.sources.subjects import Exclusions, leave_out
 
 MAX_AMOUNT = 1 << 62
@@ -66,6 +68,7 @@ class PreparedRows:
     """Rows ready to be shared, their totals, and what was left out.
 
     excluded_rows, excluded  rows of subjects on the owner's list, and the tokens of those subjects: kept by the owner
+    filtered_rows            rows outside the contract's row filter
     """
 
     rows: OwnerRows
@@ -75,6 +78,7 @@ class PreparedRows:
     excluded_rows: int = 0
     excluded: frozenset[str] = frozenset()
     quality: QualityCounts | None = None
+    filtered_rows: int = 0
 
 
 def prepare_rows(
@@ -92,6 +96,7 @@ def prepare_rows(
     work_dir: Path | None = None,
     exclusions: Exclusions | None = None,
     measure: Measure | None = None,
+    row_filter: RowFilter | None = None,
 ) -> PreparedRows:
     """Prepare an owner's rows of a business day.
 
@@ -101,6 +106,7 @@ def prepare_rows(
     work_dir           the node's folder for temporary files
     exclusions         subjects whose rows are left out before anything else is done with them
     measure            the figures of data quality that the contract asks for, over all rows of the file
+    row_filter         the contract's: rows that do not pass are left out before anything else is done with them
     raises             SourceError: unreadable file, missing column, unclear mapping, a sum beyond 2^62 cents
 
     Rows whose date cannot be read count as rejected on every day, because nobody knows which day is theirs.
@@ -118,9 +124,10 @@ def prepare_rows(
         if needs_institution:
             required.append("institution")
         columns = map_columns(opened, data_set, parameters.columns.get(owner, {}), required)
+        selected, filtered = select_rows(bench, opened, data_set, row_filter or RowFilter())
         create_parsed(
             bench,
-            opened,
+            selected,
             columns,
             mandatory=frozenset(required),
             type_codes=parameters.type_codes.get(owner, {}),
@@ -135,11 +142,13 @@ def prepare_rows(
             subject=opened.column(exclusions.field) if exclusions else None,
         )
         left_out, subjects = leave_out(bench, exclusions) if exclusions else (0, frozenset())
-        counts = measure_quality(bench, opened, data_set, measure) if measure else None
+        counts = measure_quality(bench, selected, data_set, measure) if measure else None
         prepared = _collect(
             bench, opened.name, columns, parameters, owner, side, batch, institutions, business_date
         )
-        return replace(prepared, excluded_rows=left_out, excluded=subjects, quality=counts)
+        return replace(
+            prepared, excluded_rows=left_out, excluded=subjects, quality=counts, filtered_rows=filtered
+        )
 
 
 def _canonical_name(key: str) -> str:

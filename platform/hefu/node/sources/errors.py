@@ -6,7 +6,8 @@ SourceError
 ├─ HeaderMismatch      a column of the data set is missing in the file, or stands there twice
 ├─ QueryFailed         PostgreSQL refused the query, or was not reached
 ├─ AmountOverflow      the amounts of one key add up beyond 2^62 cents
-└─ MappingMissing      the contract's parameters do not say which column or institution is meant
+├─ MappingMissing      the contract's parameters do not say which column or institution is meant
+└─ FieldAbsent         the contract names a field that the data set does not have
 """
 
 from __future__ import annotations
@@ -56,3 +57,14 @@ class AmountOverflow(SourceError):
 
 class MappingMissing(SourceError):
     """The contract's parameters do not say which column or institution is meant."""
+
+
+class FieldAbsent(SourceError):
+    """The contract names a field that the data set does not have."""
+
+    def __init__(self, data_set: str, field: str) -> None:
+        super().__init__(
+            f"合约字段“{field}”不在数据集“{data_set}”中",
+            f"data set {data_set!r} has no field {field!r}, which the contract names",
+        )
+        self.field = field
