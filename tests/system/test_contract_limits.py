@@ -12,7 +12,7 @@ from hefu.local.console_client import ConsoleError
 pytestmark = pytest.mark.server
 
 
-def test_the_use_after_the_last_is_refused_by_the_coordinator_and_by_the_holders_themselves(
+def test_the_use_after_the_last_is_refused_and_a_coordinator_that_forgets_uses_is_found_out(
     world: Any,
 ) -> None:
     contract = "T1-ONE-USE"
@@ -30,10 +30,10 @@ def test_the_use_after_the_last_is_refused_by_the_coordinator_and_by_the_holders
     job_id = world.start_job(days[2], contract)
     third = world.await_end(job_id)
     assert third["summary"]["state"] == "failed"
-    refused = {party for rule, party in _rules(third, "compute") if rule == "uses_exhausted"}
-    assert refused == {"institution", "bank"}
+    # Both holders have counted a use that the coordinator knows nothing of (any more): the counts stop the job.
+    assert _rules(third, "compute") == {("use_count_differs", "coordinator")}
     for owner in ("institution", "bank"):
-        assert job_id in world.journal(owner, "order_refused")
+        assert job_id in world.journal(owner, "uses_counted")
         assert job_id not in world.journal(owner, "input_shared")
     assert not world.workers(job_id)
 
