@@ -135,7 +135,7 @@ def test_the_gate_is_what_stops_the_broken_chain(world: Any) -> None:
 def test_other_bases_have_their_conditions(world: Any, change: dict[str, Any], rule: str | None) -> None:
     """WP-A 4.4: supervision T+1 rests on a statutory duty; no consent is asked for, but a document is."""
     sets = world.contract_value()["data_sets"]
-    sets[0].update(change)
+    sets[0].update({"legal_basis_note": "", **change})
     sets[1]["legal_basis_note"] = DUTY
     matter = Matter(world.contract(data_sets=sets), Filings(), {}, TODAY)
     assert [r for r, _ in found(matter)] == ([] if rule is None else [rule])
@@ -148,11 +148,13 @@ def test_a_mandate_is_the_document_of_a_statutory_duty(world: Any) -> None:
         "authority": "regulator",
         "supervised": ["institution", "bank"],
     }
-    assert found(Matter(world.contract(mandate=mandate), Filings(), {}, TODAY)) == []
+    sets = world.contract_value()["data_sets"]
+    for one in sets:
+        one["legal_basis_note"] = ""
+    assert found(Matter(world.contract(mandate=mandate, data_sets=sets), Filings(), {}, TODAY)) == []
     mandate["supervised"] = ["institution"]
-    assert [r for r, _ in found(Matter(world.contract(mandate=mandate), Filings(), {}, TODAY))] == [
-        "statutory_duty_unnamed"
-    ]
+    bad = Matter(world.contract(mandate=mandate, data_sets=sets), Filings(), {}, TODAY)
+    assert [r for r, _ in found(bad)] == ["statutory_duty_unnamed"]
 
 
 def test_bank_and_carrier_each_need_the_chain_of_their_own_customers(world: Any) -> None:
