@@ -9,10 +9,11 @@ import hashlib
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from hefu.domain.contract import Contract, LegalStanding
+from hefu.domain.contract import Contract
 from hefu.domain.filings import Filings
 from hefu.domain.identity import Role
 from hefu.domain.rules.impact_assessment import triggers_of
+from hefu.domain.rules.standing import entrusted_by
 from hefu.domain.scope import scope_of
 
 _COMPUTES = (Role.COMPUTE_PARTY, Role.SCHEDULER, Role.PLATFORM_PROVIDER)
@@ -46,6 +47,7 @@ def general_filings(parties: dict[str, tuple[Role, ...]], today: date) -> list[S
                 "emergency_plan": _digest(f"{org_id} 应急预案"),
                 "last_drill_on": (today - timedelta(days=90)).isoformat(),
                 "management_rules": _digest(f"{org_id} 管理制度"),
+                "qualifications": ({"name": "示例资质", "number": f"{number:04d}", "expires_on": year},),
                 "node_country": "CN",
                 "node_region": "上海",
                 "storage_encrypted": True,
@@ -134,15 +136,15 @@ def contract_filings(contract: Contract, today: date) -> list[SampleFiling]:
                 "supervision",
                 {
                     **about,
-                    "entrusted": party.org_id,
+                    "entrusted": entrusted,
                     "checked_on": today.isoformat(),
                     "findings": "已核查访问控制、密钥保管与删除记录 / access control, key custody and deletion checked",
                     "satisfied": True,
                     "valid_until": year,
                 },
             )
-            for party in contract.parties
-            if party.legal_standing is LegalStanding.ENTRUSTED_PARTY and party.org_id != owner
+            for entrusted, entrusting in entrusted_by(contract).items()
+            if owner in entrusting
         ]
     return found
 
