@@ -78,6 +78,14 @@ ROLES: dict[str, tuple[Role, ...]] = {
     "exchange": (Role.COMPUTE_PARTY,),
     "auditor": (Role.AUDITOR,),
 }
+STANDINGS = {
+    "institution": "pi_handler",
+    "bank": "pi_handler",
+    "regulator": "authority",
+    "operator": "entrusted_party",
+    "exchange": "entrusted_party",
+    "auditor": "third_party",
+}
 DATA_SETS = {"institution": "loans", "bank": "flows"}
 CAST = ("institution", "bank", "operator", "exchange", "regulator")
 STAGES: dict[OrderKind, Stage] = {
@@ -249,7 +257,7 @@ class World:
             "legal_name": a.legal_name,
             "legal_name_en": a.legal_name_en,
             "roles": [r.value for r in a.roles],
-            "legal_standing": "authority" if org_id == "regulator" else "entrusted_party",
+            "legal_standing": STANDINGS[org_id],
             "application": a.digest,
             "identity_key": a.keys.identity,
             "sealing_key": a.keys.sealing,
@@ -627,7 +635,7 @@ def _data_set(owner: str, data_set_id: str) -> dict[str, Any]:
                 "identifier_class": "none",
                 "sensitive": "none",
                 "grade": "C2",
-                "necessity": "对账",
+                "necessity": f"对账需要的字段 {name}",
             }
             for name, kind in (("serial", "text"), ("amount", "money"), ("occurred_at", "datetime"))
         ],
