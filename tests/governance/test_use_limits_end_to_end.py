@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hefu.domain.businessdays import business_date
 from hefu.local import bootstrap
+from hefu.local.sample_filings import consented
 from hefu.store import coordinator_tables, node_tables
 from hefu.store.base import now
 from hefu.store.signed import decode_envelope
@@ -50,17 +51,10 @@ def digest(village: Any, days: list[date]) -> str:
     document = regulator.post("/console/contracts/draft", draft)["document"]
     document["limits"] |= {"authorisation": "per_use"}
     for data_set in document["data_sets"]:
-        data_set |= {"row_filter": "amount >= 2.00", "legal_basis_note": "示监发〔2026〕1号"}
-    made = str(regulator.post("/console/contracts", document)["summary"]["digest"])
-    for org in bootstrap.ORGANISATIONS:
-        person = village.at(org)
-        await_(lambda p=person: bootstrap._known(p, made))
-        if person.get(f"/console/contracts/{made}")["can_sign"]:
-            person.post(f"/console/contracts/{made}/sign")
-    for org in bootstrap.ORGANISATIONS:
-        person = village.at(org)
-        await_(lambda p=person: bootstrap._in_force(p, made))
+        data_set |= {"row_filter": "amount >= 2.00"}
+    document = consented(document, moment.date())
     with village.people():
+        made = bootstrap.conclude(village.system, document)
         bootstrap.file_everything(village.system, made)
     for org, name in bootstrap.DATA_SETS.items():
         for day in days:

@@ -49,7 +49,7 @@ from hefu.engine.session import PartySecret
 from hefu.keys.certificates import create_ca, issue_certificate, self_signed, to_pem
 from hefu.keys.keystore import NodeKeys
 from hefu.keys.public import public_b64, spki_digest
-from hefu.local.sample_filings import SampleFiling, contract_filings, general_filings
+from hefu.local.sample_filings import SampleFiling, consented, contract_filings, general_filings
 from hefu.node import contracts
 from hefu.node.context import NodeContext
 from hefu.node.directory import Directory
@@ -341,6 +341,10 @@ class World:
 
     def contract(self, **changes: Any) -> Contract:
         return Contract.model_validate(self.contract_value(**changes))
+
+    def consented(self, **changes: Any) -> Contract:
+        """A contract that rests on explicit consent, so that no risk grade closes a gate."""
+        return Contract.model_validate(consented(self.contract_value(**changes), now().date()))
 
     def signature(self, contract: Contract, who: str | NodeKeys) -> str:
         return self.sign(contract, CONTRACT_TYPE, who)

@@ -285,7 +285,7 @@ def victim(world_kit: Any, postgres: Any, scratch: Path) -> Iterator[Victim]:
 @pytest.fixture(scope="module")
 def contract(victim: Victim) -> Any:
     """In force at the node: everybody signed, the bank's person at its own console."""
-    made = victim.world.contract(limits={"max_uses": 1})
+    made = victim.world.consented(limits={"max_uses": 1})
     victim.liar.propose(made, victim.world.bundle(made, [o for o in victim.kit.ROLES if o != "bank"]))
     victim.synced()
     assert victim.order(made, "prepare") == "contract_not_signed"

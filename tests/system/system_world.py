@@ -28,6 +28,7 @@ from hefu.local.bootstrap import DATA_SETS, NotInTime, await_true, decide_by_two
 from hefu.local.console_client import ConsoleClient, ConsoleError
 from hefu.local.organisations import ORGANISATIONS
 from hefu.local.sample import HEADER, DayTruth, write_samples
+from hefu.local.sample_filings import consented
 from hefu.local.supervisor import Service
 from hefu.local.system import LocalSystem
 
@@ -68,8 +69,9 @@ class World:
     def sign_contract(self, contract_id: str, **changes: Any) -> str:
         """Draft, propose and sign a contract; answers its digest once it is in force at every node."""
         drafted = self.at("regulator").post("/console/contracts/draft", self.draft(contract_id, **changes))
+        document = consented(drafted["document"], datetime.now(UTC).date())
         proposed = decide_by_two(
-            self.system, "regulator", self.at("regulator"), "/console/contracts", drafted["document"]
+            self.system, "regulator", self.at("regulator"), "/console/contracts", document
         )
         digest = str(proposed["summary"]["digest"])
         parties = [p["org_id"] for p in drafted["document"]["parties"]]

@@ -183,10 +183,18 @@ def sign_contract(system: LocalSystem, first_day: date) -> str:
                 break
         else:
             drafted = regulator.post("/console/contracts/draft", draft)
-            proposed = decide_by_two(
-                system, "regulator", regulator, "/console/contracts", drafted["document"]
-            )
-            digest = str(proposed["summary"]["digest"])
+            return conclude(system, drafted["document"])
+    return _sign_everywhere(system, digest)
+
+
+def conclude(system: LocalSystem, document: dict[str, Any]) -> str:
+    """The regulator proposes a contract document, everybody signs, two persons each time. Answers its digest, once in force."""
+    with sign_in(system, "regulator") as regulator:
+        proposed = decide_by_two(system, "regulator", regulator, "/console/contracts", document)
+    return _sign_everywhere(system, str(proposed["summary"]["digest"]))
+
+
+def _sign_everywhere(system: LocalSystem, digest: str) -> str:
     for org_id in ORGANISATIONS:
         with sign_in(system, org_id) as client:
             await_true(f"{org_id}: contract", lambda c=client: _known(c, digest))  # type: ignore[misc]  # bound now

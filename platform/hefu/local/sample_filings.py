@@ -179,3 +179,34 @@ def _judgement(stage: str, about: dict[str, Any], year: str) -> dict[str, Any]:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def consented(document: dict[str, Any], today: date) -> dict[str, Any]:
+    """The contract document (JSON) resting on consent instead of a statute: explicit and separate, from every data subject,
+    for every party and operation of this purpose."""
+    parties = [party["org_id"] for party in document["parties"]]
+    data_sets = [
+        {
+            **data_set,
+            "legal_basis": "consent",
+            "legal_basis_note": "",
+            "consents": [
+                {
+                    "collector": data_set["owner"],
+                    "notice_digest": _digest(f"{data_set['data_set_id']} 告知书"),
+                    "notice_version": "2026-1",
+                    "kinds": ["explicit", "separate"],
+                    "participants": parties,
+                    "operations": ["collect", "store", "use", "process", "transmit", "provide", "delete"],
+                    "purposes": [document["purpose_code"]],
+                    "sensitive": sorted(
+                        {f["sensitive"] for f in data_set["fields"] if f["sensitive"] != "none"}
+                    ),
+                    "obtained_on": (today - timedelta(days=30)).isoformat(),
+                    "expires_on": (today + timedelta(days=365)).isoformat(),
+                }
+            ],
+        }
+        for data_set in document["data_sets"]
+    ]
+    return {**document, "data_sets": data_sets}
