@@ -22,6 +22,7 @@ from hefu.components.steps import check_outputs
 from hefu.coordinator.gate_evidence import gate_agrees
 from hefu.domain.dataset import DataSet, schema_digest
 from hefu.domain.errors import DocumentInvalid
+from hefu.engine import ENGINE_VERSION
 from hefu.engine.launch import run_together
 from hefu.engine.session import PartySecret
 from hefu.keys.at_rest import open_decrypted
@@ -119,7 +120,7 @@ def clauses(parameters: dict[str, Any] | None = None, **output: Any) -> dict[str
                     "step_id": "aggregate",
                     "component": "aggregate",
                     "code_digest": code_digest("aggregate"),
-                    "engine_version": "1",
+                    "engine_version": ENGINE_VERSION,
                     "parameters": parameters or PARAMETERS,
                 }
             ]
@@ -205,6 +206,7 @@ def prepare_task(contract: Any, owner: str, path: Path, folder: Path) -> dict[st
         "parts": [{"path": str(path), "day": DAY}],
         "data_set": definition(owner).model_dump(mode="json"),
         "fields": list(FIELDS),
+        "row_filter": "",
         "parameters": contract.computation.steps[0].parameters,
         "owner": owner,
         "side": "bank",
