@@ -199,7 +199,7 @@ class TestAuthorisation:
         self.authorise(bank, 1)
         hellos = bank.hellos(bank.prepare(job_of(1)), job_of(1))
         with bank.ctx.session() as session:
-            (given,) = filings.of_contract(bank.ctx, session, bank.contract).filed
+            (given,) = filings.of_contract(bank.ctx, session, bank.contract).all(UseAuthorisation)
         self.authorise(bank, 1, max_rows=0, replaces=given.digest)
         assert bank.compute(hellos, job_of(1), commitment=commitment) == "use_not_authorised"
         assert counted(bank) == []
