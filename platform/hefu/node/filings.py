@@ -17,7 +17,7 @@ from hefu.components.registry import COMPONENTS, code_digest
 from hefu.domain.businessdays import business_date
 from hefu.domain.contract import Contract, read_contract
 from hefu.domain.errors import DocumentInvalid
-from hefu.domain.filings import FILING_TYPE, KINDS, Filing, Filings, events, read_filing
+from hefu.domain.filings import FILING_TYPE, KINDS, Filing, Filings, assessment, events, read_filing
 from hefu.domain.rules.matter import Matter
 from hefu.engine import ENGINE_VERSION
 from hefu.keys.public import key_id, load_public_ed25519
@@ -41,6 +41,7 @@ DIRECT = (
     events.SubjectRequestOutcome,
     events.LegalHold,
     events.DeletionCertificate,
+    assessment.Reevaluation,
 )
 """Filings that go to every party directly: nobody in between may hold them back."""
 
