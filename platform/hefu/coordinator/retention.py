@@ -24,7 +24,7 @@ from hefu.store.coordinator_tables import ContractNoticeRow, ContractRow
 
 SWEEP_TIMEOUT_SECONDS = 90.0
 _LIVE = {ContractState.ACTIVE.value, ContractState.SUSPENDED.value}
-_NEVER = {ContractState.SIGNING.value, ContractState.REFUSED.value}
+_NEVER = {ContractState.SIGNING.value, ContractState.REFUSED.value, ContractState.WITHDRAWN.value}
 
 
 def sweep(ctx: CoordinatorContext) -> dict[str, Any]:

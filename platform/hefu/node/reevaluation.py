@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 
 from hefu.domain.businessdays import business_date
 from hefu.domain.contract import Contract, ContractState, NoticeKind, read_contract
+from hefu.domain.contract_life import is_void
 from hefu.domain.filings.assessment import Reevaluation
 from hefu.domain.rules.what_ran import JobRan, Reevaluated, compare_jobs
 from hefu.node import contracts, filings
@@ -151,7 +152,7 @@ def _filing(ctx: NodeContext, contract: Contract, found: Reevaluated) -> Reevalu
 
 def _suspend(ctx: NodeContext, digest: str, contract: Contract, drift: tuple[str, ...]) -> bool:
     """Suspend a contract that is in force; whoever a statutory mandate supervises cannot. Answers whether it did."""
-    if contract.mandate is not None and ctx.org_id in contract.mandate.supervised:
+    if is_void(contract, NoticeKind.SUSPEND, ctx.org_id):
         return False
     if contracts.stored(ctx, digest)[0].state != ContractState.ACTIVE.value:
         return False
