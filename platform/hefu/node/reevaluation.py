@@ -117,7 +117,9 @@ def jobs_of(session: Session, contract_id: str) -> list[JobRan]:
         part = under.get(use.job)
         row = None if part is None else session.get(ContractRow, part.contract)
         if part is not None and row is not None:
-            found.append(JobRan(read_contract(row.document), part.business_date, use.at, use.rows))
+            found.append(
+                JobRan(read_contract(row.document), part.business_date, use.at, max(use.rows, use.rows_all))
+            )
     return found
 
 
