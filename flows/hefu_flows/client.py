@@ -22,12 +22,21 @@ from hefu.keys.tls import load_certificate, org_of, pinned_client_context, spki_
 from pydantic import TypeAdapter, ValidationError
 
 from hefu_flows.errors import CoordinatorRefused, CoordinatorUnreachable, LeaseLost, SettingMissing
-from hefu_flows.messages import Closing, ContractSchedule, DueJobs, LeaseTerm, StageAnswer, StartableJob
+from hefu_flows.messages import (
+    Closing,
+    ContractSchedule,
+    DueJobs,
+    LeaseTerm,
+    Review,
+    StageAnswer,
+    StartableJob,
+)
 
 URL = "HEFU_COORDINATOR_URL"
 CERTIFICATE = "HEFU_COORDINATOR_CERTIFICATE"
 TOKEN_FILE = "HEFU_INTERNAL_TOKEN_FILE"  # noqa: S105  the name of a variable that names a file
 
+REVIEW_SECONDS = 300.0  # every node of every contract is asked, each for a minute and a half at most
 _NOT_NOW = (502, 503, 504)
 T = TypeVar("T")
 
@@ -91,6 +100,18 @@ class CoordinatorClient:
         """Close the job according to its verdicts. Repeating the request does no harm."""
         return self._ask_of_job(job_id, "finish", lease, Closing).state
 
+    def sweep(self) -> Review:
+        """Have every node delete what is due, and learn who has not certified. Repeating the request does no harm."""
+        return self._ask("POST", "/internal/retention", Review, timeout_seconds=REVIEW_SECONDS)
+
+    def reevaluate(self) -> Review:
+        """Compare what ran with what was assessed, here and at every data owner. Repeating the request does no harm."""
+        return self._ask("POST", "/internal/reevaluation", Review, timeout_seconds=REVIEW_SECONDS)
+
+    def due_soon(self) -> Review:
+        """What ends within thirty days."""
+        return self._ask("GET", "/internal/due-soon", Review)
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -109,9 +130,18 @@ class CoordinatorClient:
                 raise LeaseLost(job_id) from refusal
             raise
 
-    def _ask(self, method: str, path: str, shape: type[T], body: dict[str, Any] | None = None) -> T:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        shape: type[T],
+        body: dict[str, Any] | None = None,
+        *,
+        timeout_seconds: float | None = None,
+    ) -> T:
+        timeout = self._http.timeout if timeout_seconds is None else httpx.Timeout(timeout_seconds)
         try:
-            answer = self._http.request(method, path, json=body)
+            answer = self._http.request(method, path, json=body, timeout=timeout)
         except httpx.TransportError as error:
             raise CoordinatorUnreachable(f"{method} {path}: {error!r}") from error
         if answer.status_code in _NOT_NOW:

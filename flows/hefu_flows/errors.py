@@ -1,5 +1,5 @@
 """FlowsError
-├─ SettingMissing            the environment does not say where the coordinator is, or a file it names cannot be read
+├─ SettingMissing            the environment does not say where the coordinator is or when to run, or a file it names cannot be read
 ├─ CoordinatorUnreachable    no answer: the coordinator is down, restarting, or not who its certificate says; worth retrying
 ├─ CoordinatorRefused        an answer other than the one agreed on; not worth retrying
 └─ LeaseLost                 another run holds the job: this one stops
@@ -13,7 +13,7 @@ class FlowsError(Exception):
 
 
 class SettingMissing(FlowsError):
-    """The environment does not say where the coordinator is, or a file that it names cannot be read."""
+    """The environment does not say where the coordinator is or when to run, or a file that it names cannot be read."""
 
 
 class CoordinatorUnreachable(FlowsError):

@@ -62,3 +62,10 @@ class Closing(Message):
     """The state in which the coordinator left the job."""
 
     state: JobState
+
+
+class Review(Message):
+    """What a scheduled check found: how many of what, and the verdict. Which findings, the platform's own tables keep."""
+
+    counts: dict[str, int]
+    verdict: Verdict

@@ -1,4 +1,7 @@
-"""The flow runner: one process that serves the two deployments and keeps them equal to the coordinator.
+"""The flow runner: one process that serves the deployments and keeps those of jobs equal to the coordinator.
+
+Jobs and contracts' schedules follow the coordinator; the compliance work (`retention`, `reevaluation`, `due-soon`) has schedules
+of its own, from the environment.
 
 It holds no state: killed and started again, it finds in the coordinator what has to be done. The runs are threads
 (`hefu_flows.runs`), not Prefect's child processes.
@@ -10,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -19,20 +22,30 @@ from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import PrefectException
 from prefect.logging import get_logger
+from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
 from hefu_flows.client import CoordinatorClient
 from hefu_flows.deployments import start_run, sync_schedules
+from hefu_flows.due_soon import look_ahead
 from hefu_flows.errors import FlowsError
 from hefu_flows.health import beat_path
 from hefu_flows.job import execute_job
+from hefu_flows.reevaluation import reevaluate
+from hefu_flows.retention import delete_what_is_due
 from hefu_flows.runs import Runs
 from hefu_flows.schedule import t_plus_1
+from hefu_flows.settings import TIME_ZONE, compliance_crons
 from hefu_flows.stopping import stop
 
 JOBS_EVERY_SECONDS = 1.0
 SCHEDULES_EVERY_SECONDS = 5.0
 LIMIT = 32  # threads that wait; how much is computed at a time is the coordinator's and the nodes' affair
+PERIODIC: Mapping[str, Flow[Any, Any]] = {
+    "retention": delete_what_is_due,
+    "reevaluation": reevaluate,
+    "due-soon": look_ahead,
+}
 _FAREWELL_SECONDS = 3.0
 _KNOCK_EVERY_SECONDS = 0.5
 
@@ -43,11 +56,12 @@ def serve(limit: int = LIMIT) -> None:
     limit   flow runs at a time
     raises  SettingMissing · CertificateInvalid
     """
+    crons = compliance_crons()
     with CoordinatorClient.from_environment() as coordinator:
-        asyncio.run(_serve(coordinator, limit))
+        asyncio.run(_serve(coordinator, limit, crons))
 
 
-async def _serve(coordinator: CoordinatorClient, limit: int) -> None:
+async def _serve(coordinator: CoordinatorClient, limit: int, crons: Mapping[str, str]) -> None:
     ended = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, ended.set)
@@ -56,8 +70,9 @@ async def _serve(coordinator: CoordinatorClient, limit: int) -> None:
             return
         job = await _deploy(execute_job, "job")
         schedule = await _deploy(t_plus_1, "t-plus-1")
-        runs = Runs(prefect, {job: execute_job, schedule: t_plus_1}, limit)
-        await _take_up(prefect, runs, schedule)
+        periodic = {await _deploy(PERIODIC[name], name, cron): PERIODIC[name] for name, cron in crons.items()}
+        runs = Runs(prefect, {job: execute_job, schedule: t_plus_1, **periodic}, limit)
+        await _take_up(prefect, runs, {schedule, *periodic})
 
         async def jobs() -> None:
             beat_path().touch()
@@ -92,17 +107,21 @@ async def _answers(prefect: PrefectClient, ended: asyncio.Event) -> bool:
     return True
 
 
-async def _deploy(flow: Flow[Any, Any], name: str) -> UUID:
-    deployment = await flow.ato_deployment(name=name, entrypoint_type=EntrypointType.MODULE_PATH)
+async def _deploy(flow: Flow[Any, Any], name: str, cron: str | None = None) -> UUID:
+    """Register a deployment, with its schedule where it has one of its own; again is no second one."""
+    schedule = None if cron is None else Cron(cron, timezone=TIME_ZONE)
+    deployment = await flow.ato_deployment(
+        name=name, schedule=schedule, entrypoint_type=EntrypointType.MODULE_PATH
+    )
     return await deployment.aapply()
 
 
-async def _take_up(prefect: PrefectClient, runs: Runs, schedule: UUID) -> None:
+async def _take_up(prefect: PrefectClient, runs: Runs, schedules: Collection[UUID]) -> None:
     """Start again the schedules' runs that died with an earlier runner; jobs come back by their leases."""
     for run in await runs.bury():
-        if run.deployment_id == schedule:
+        if run.deployment_id is not None and run.deployment_id in schedules:
             await prefect.create_flow_run_from_deployment(
-                schedule, parameters=run.parameters, idempotency_key=f"again:{run.id}"
+                run.deployment_id, parameters=run.parameters, idempotency_key=f"again:{run.id}"
             )
 
 

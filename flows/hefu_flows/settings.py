@@ -7,10 +7,21 @@ Source: Prefect 3.8.8, "Settings reference".
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from hefu_flows.errors import SettingMissing
+
 HOST = "127.0.0.1"
+TIME_ZONE = "Asia/Shanghai"
+SCHEDULES: Mapping[str, tuple[str, str]] = {
+    "retention": ("HEFU_RETENTION_CRON", "20 4 * * *"),
+    "reevaluation": ("HEFU_REEVALUATION_CRON", "40 4 * * 1"),
+    "due-soon": ("HEFU_DUE_SOON_CRON", "0 7 * * *"),
+}
+"""Scheduled compliance work: deployment → the variable that moves it, and when it runs where nobody does. In TIME_ZONE."""
 _IDLE_SERVICES = (  # nothing here uses work pools, automations, or kept events
     "FOREMAN",
     "TRIGGERS",
@@ -45,6 +56,19 @@ def prefect_environment(state_dir: Path, database_url: str, port: int, auth_stri
         "PREFECT_LOGGING_COLORS": "false",
         **{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in _IDLE_SERVICES},
     }
+
+
+def compliance_crons(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """When each deployment of SCHEDULES runs: five fields of cron.
+
+    raises  SettingMissing naming the variable that holds something else
+    """
+    crons = {}
+    for name, (variable, default) in SCHEDULES.items():
+        crons[name] = environment.get(variable, "").strip() or default
+        if len(crons[name].split()) != 5:
+            raise SettingMissing(f"{variable}: {crons[name]!r} is not a cron of five fields")
+    return crons
 
 
 def server_command(port: int) -> list[str]:

@@ -37,6 +37,7 @@ class Script:
     due: dict[str, dict[str, Any]] = field(default_factory=dict)
     startable: list[dict[str, Any]] = field(default_factory=list)
     schedules: list[dict[str, Any]] = field(default_factory=list)
+    reviews: dict[str, dict[str, Any]] = field(default_factory=dict)  # retention, reevaluation, due-soon
     held_elsewhere: set[tuple[str, int]] = field(default_factory=set)
     broken: list[int] = field(default_factory=list)  # statuses for the next requests of a stage
     asked: list[str] = field(default_factory=list)
@@ -66,6 +67,24 @@ def application(script: Script) -> FastAPI:
     def due(contract_id: str) -> Any:
         script.asked.append(f"{contract_id} due")
         return script.due[contract_id]
+
+    def review(name: str) -> Any:
+        if script.broken:
+            return JSONResponse({"code": "broken"}, script.broken.pop(0))
+        script.asked.append(name)
+        return script.reviews.get(name, {"counts": {}, "verdict": {"stage": name, "passed": True}})
+
+    @app.post("/internal/retention")
+    def retention() -> Any:
+        return review("retention")
+
+    @app.post("/internal/reevaluation")
+    def reevaluation() -> Any:
+        return review("reevaluation")
+
+    @app.get("/internal/due-soon")
+    def due_soon() -> Any:
+        return review("due-soon")
 
     @app.get("/internal/jobs/startable")
     def startable() -> Any:

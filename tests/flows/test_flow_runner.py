@@ -233,6 +233,20 @@ def test_a_day_that_breaks_does_not_stop_the_next_one(system: System) -> None:
     assert system.state_of("J000024-1") == "COMPLETED"
 
 
+def test_compliance_work_has_schedules_of_its_own_and_runs(system: System) -> None:
+    name = "retention"
+    deployment = system.prefect.get(f"/deployments/name/{name}/{name}").json()
+    (schedule,) = deployment["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == (
+        "20 4 * * *",
+        "Asia/Shanghai",
+    )
+    body: dict[str, Any] = {"name": "retention-now"}
+    system.prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json=body).raise_for_status()
+    system.wait(lambda: system.state_of("retention-now") == "COMPLETED")
+    assert "retention" in system.coordinator.script.asked
+
+
 def test_a_run_outlives_a_restart_of_the_coordinator(system: System) -> None:
     script = system.coordinator.script
     script.stages = {("J000031", "compute"): [running("compute")]}

@@ -30,6 +30,7 @@ from hefu.coordinator import (
     views,
 )
 from hefu.coordinator.context import CoordinatorContext
+from hefu.coordinator.governance_routes import create_api_router, create_internal_router
 from hefu.coordinator.stage_runner import StageRunner
 from hefu.domain.dataset import DataSet
 from hefu.domain.document import Digest
@@ -123,6 +124,7 @@ def create_app(ctx: CoordinatorContext, *, ledger_dsn: str, internal_token: str)
     _add_filings(app, ctx)
     _add_jobs(app, ctx)
     _add_ledger(app, ctx, ledger_dsn)
+    app.include_router(create_api_router(ctx))
     _add_internal(app, ctx, internal_token)
 
     @app.get("/healthz")
@@ -363,6 +365,7 @@ def _add_internal(app: FastAPI, ctx: CoordinatorContext, token: str) -> None:
             raise Refusal(401, "token_invalid", "内部令牌无效", "the internal token is not valid")
 
     internal = Depends(operator_only)
+    app.include_router(create_internal_router(ctx), dependencies=[internal])
 
     @app.get("/internal/schedules", dependencies=[internal])
     def listed() -> list[dict[str, Any]]:

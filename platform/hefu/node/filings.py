@@ -17,11 +17,12 @@ from hefu.components.registry import COMPONENTS, code_digest
 from hefu.domain.businessdays import business_date
 from hefu.domain.contract import Contract, read_contract
 from hefu.domain.errors import DocumentInvalid
-from hefu.domain.filings import FILING_TYPE, KINDS, Filing, Filings, events, read_filing
+from hefu.domain.filings import FILING_TYPE, KINDS, Filing, Filings, assessment, events, read_filing
 from hefu.domain.rules.matter import Matter
+from hefu.domain.rules.reevaluation import drifted
 from hefu.engine import ENGINE_VERSION
 from hefu.keys.public import key_id, load_public_ed25519
-from hefu.node import peer_outbox, registry
+from hefu.node import alarms, peer_outbox, registry
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.directory import UnknownPeer
 from hefu.node.refusals import not_found, refuse
@@ -41,6 +42,7 @@ DIRECT = (
     events.SubjectRequestOutcome,
     events.LegalHold,
     events.DeletionCertificate,
+    assessment.Reevaluation,
 )
 """Filings that go to every party directly: nobody in between may hold them back."""
 
@@ -148,8 +150,17 @@ def take(ctx: NodeContext, envelope: str) -> Filing:
                 "filing_taken",
                 {"kind": filing.kind, "filing": filing.digest, "from": filing.issuer},
             )
+        if isinstance(filing, assessment.Reevaluation) and filing.drift:
+            _warn_authority(ctx, session, filing)
         session.commit()
     return filing
+
+
+def _warn_authority(ctx: NodeContext, session: Session, filing: assessment.Reevaluation) -> None:
+    """Drift under a statutory mandate stops nothing by itself: the authority has to see it."""
+    mandate = newest_version(session, filing.contract_id or "").mandate
+    if mandate is not None and mandate.authority == ctx.org_id:
+        alarms.raise_finding(ctx, session, filing.contract_id or "", drifted(filing.issuer, filing.drift))
 
 
 def sync(ctx: NodeContext) -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from hefu.domain.job import OrderKind
-from hefu.node import gates, half_outbox, retention, source_checks, uses
+from hefu.node import gates, half_outbox, reevaluation, retention, source_checks, uses
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.orders import accept, refusals_kept
 from hefu.node.sessions import Attempts
@@ -90,6 +90,11 @@ def create_order_router(ctx: NodeContext, attempts: Attempts) -> APIRouter:
     @router.post("/recount")
     def recount(body: RecountBody) -> dict[str, int]:
         return {"found": uses.recount(ctx, body.contract_id, body.envelopes)}
+
+    @router.post("/reevaluate")
+    def reevaluate() -> dict[str, Any]:
+        """Compare what ran with what was assessed, by our own records; the coordinator only says when to look."""
+        return {"contracts": [outcome.told() for outcome in reevaluation.reevaluate_all(ctx)]}
 
     @router.post("/check-data")
     def check_data(body: OrderBody) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Literal
 from sqlmodel import Session, col, select
 
 from hefu.domain.businessdays import business_date
-from hefu.domain.contract import Contract, read_contract
+from hefu.domain.contract import Contract, ContractState, read_contract
 from hefu.domain.filings import Filings
 from hefu.domain.filings.events import DeletedThing, DeletionCertificate, MinimisationReview
 from hefu.domain.rules import retention as rule
@@ -33,7 +33,9 @@ log = logging.getLogger("hefu.node")
 SWEEP_SECONDS = 3600.0
 Reason = Literal["due", "terminated", "request", "minimisation"]
 MAX_THINGS = 1000
+REVIEW_EVERY = timedelta(days=30)
 _USER = "retention"
+_LIVE = {ContractState.SIGNING.value, ContractState.ACTIVE.value, ContractState.SUSPENDED.value}
 LEFTOVER_DAYS = 3
 """What a job that never ended left behind goes after so many days without a change: its attempts are over long before."""
 
@@ -152,7 +154,8 @@ def shred(ctx: NodeContext, things: Sequence[Held], reason: Reason | None = None
 def sweep(ctx: NodeContext, *, asked: bool = False) -> Swept:
     """Destroy what is due, remove what unfinished jobs left, certify it all, and say how much was kept and deleted.
 
-    asked  by the coordinator's schedule: the review is signed even where nothing was due
+    asked  by the coordinator's schedule: a review is signed even where nothing was due, once in thirty days or where its
+           counts changed, and for a contract that has ended even where nothing is held
     """
     today = business_date(now())
     with ctx.session() as session:
@@ -164,7 +167,9 @@ def sweep(ctx: NodeContext, *, asked: bool = False) -> Swept:
     with ctx.session() as session:
         if expired or asked:  # an empty review every hour would drown the others
             gone = {thing.key.key_digest for thing in expired}
-            for contract_id in sorted({i for thing in found for i in thing.contract_ids}):
+            for contract_id in sorted(
+                {i for thing in found for i in thing.contract_ids} | _ended_here(session)
+            ):
                 ours = [thing.key for thing in found if contract_id in thing.contract_ids]
                 review = MinimisationReview(
                     issuer=ctx.org_id,
@@ -174,10 +179,33 @@ def sweep(ctx: NodeContext, *, asked: bool = False) -> Swept:
                     kept=dict(Counter(key.what for key in ours if key.key_digest not in gone)),
                     deleted=dict(Counter(key.what for key in ours if key.key_digest in gone)),
                 )
-                filings.file(ctx, review, _USER, session)
+                if _tells_more(ctx, session, review):
+                    filings.file(ctx, review, _USER, session)
             ctx.record(session, "retention_swept", {"kept": dict(kept), "deleted": dict(deleted)})
             session.commit()
     return Swept(dict(kept), dict(deleted), tuple(certificates))
+
+
+def _ended_here(session: Session) -> set[str]:
+    """Contracts of which no version is live: after the end a party says that it holds nothing more."""
+    states: dict[str, set[str]] = {}
+    for row in session.exec(select(ContractRow)):
+        states.setdefault(row.contract_id, set()).add(row.state)
+    ended = {ContractState.EXPIRED.value, ContractState.TERMINATED.value}
+    return {contract_id for contract_id, seen in states.items() if seen & ended and not seen & _LIVE}
+
+
+def _tells_more(ctx: NodeContext, session: Session, review: MinimisationReview) -> bool:
+    """Does it say what our last one about the contract did not? A daily repetition would be noise, a monthly one is proof."""
+    contract = filings.newest_version(session, review.contract_id or "")
+    mine = filings.of_contract(ctx, session, contract).all(
+        MinimisationReview, issuer=ctx.org_id, contract_id=contract.contract_id
+    )
+    if not mine or review.deleted or mine[-1].kept != review.kept:
+        return True
+    last = date.fromisoformat(mine[-1].checked_on)
+    ended = _ended(session, contract) or contract.limits.valid_until.date()
+    return last <= business_date(now()) - REVIEW_EVERY or last < ended <= business_date(now())
 
 
 def keep_sweeping(ctx: NodeContext) -> threading.Thread:

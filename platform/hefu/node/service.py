@@ -21,6 +21,7 @@ from hefu.node.directory import Directory, UnknownPeer
 from hefu.node.order_routes import create_order_router
 from hefu.node.peer_routes import create_peer_router
 from hefu.node.peer_supervision import create_peer_supervision_router
+from hefu.node.reevaluation import keep_reevaluating
 from hefu.node.retention import keep_sweeping
 from hefu.node.sessions import Attempts
 from hefu.node.settings import NodePaths, NodeSettings, load_kit, load_settings, write_private
@@ -166,6 +167,7 @@ def serve(root: Path, passphrase: bytes) -> None:
         thread.start()
     keep_going(ctx)
     keep_sweeping(ctx)
+    keep_reevaluating(ctx)
     log.info("node of %s on %s:%d", ctx.org_id, ctx.settings.host, ctx.settings.port)
     try:
         tls_server(app, host=ctx.settings.listen, port=ctx.settings.port, context=context).run()

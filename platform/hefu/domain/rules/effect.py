@@ -13,7 +13,19 @@ from typing import Literal, NamedTuple
 
 from hefu.domain.filings.assessment import EffectEvaluation
 
-STATES = {"succeeded": "成功", "failed": "失败", "refused": "拒绝", "aborted": "中止"}
+STATES = {
+    "requested": "待运行",
+    "running": "运行中",
+    "waiting": "等待",
+    "awaiting_review": "待审核",
+    "succeeded": "成功",
+    "superseded": "已被更正替代",
+    "refused": "拒绝",
+    "data_missing": "缺数据",
+    "failed": "失败",
+    "cancelled": "取消",
+    "aborted": "中止",
+}
 
 
 class JobSummary(NamedTuple):

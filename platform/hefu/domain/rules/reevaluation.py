@@ -83,7 +83,7 @@ def reevaluate(contract: Contract, assessment: ImpactAssessment | None, ran: Ran
             drift.append(f"purpose:{ran.purpose_code}")
     grade, raised = fuse_grades(contract, ran)
     party = None if assessment is None else assessment.issuer
-    findings = [_drifted(party, tuple(drift))] if drift else []
+    findings = [drifted(party, tuple(drift))] if drift else []
     if raised:
         findings.append(
             warn(
@@ -117,10 +117,11 @@ def check_reevaluation(matter: Matter) -> Iterator[Finding]:
             if a.issued_at > filed.issued_at and a.in_force(matter.today) and a.digest != filed.assessment
         ]
         if not newer:
-            yield _drifted(filed.issuer, filed.drift)
+            yield drifted(filed.issuer, filed.drift)
 
 
-def _drifted(party: str | None, drift: tuple[str, ...]) -> Finding:
+def drifted(party: str | None, drift: tuple[str, ...]) -> Finding:
+    """What ran under an owner's assessment is not what was assessed."""
     return block(
         "processing_drifted",
         "K2",

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from hefu.domain.contract import Contract
 from hefu.domain.filings import Filings
-from hefu.domain.filings.events import DeletionCertificate, LegalHold
+from hefu.domain.filings.events import DeletionCertificate, LegalHold, MinimisationReview
 from hefu.domain.rules.matter import Matter, Rule
 from hefu.domain.rules.say import warn
 from hefu.domain.verdict import Finding
@@ -77,18 +77,32 @@ def overdue(party: str, what: str, due_on: date, today: date) -> Finding | None:
 def check_deletion(matter: Matter) -> Iterator[Finding]:
     """After the contract's end each entrusted compute party certifies its deletion (white paper A, 4.1; PIPL art. 21)."""
     contract = matter.contract
-    ended = contract.limits.valid_until.date()
-    if ended >= matter.today:
+    yield from uncertified(contract, matter.filings, matter.today, contract.limits.valid_until.date())
+
+
+def uncertified(contract: Contract, filings: Filings, today: date, ended: date) -> Iterator[Finding]:
+    """The compute parties that have neither certified a deletion since the end, nor reviewed that they hold nothing.
+
+    ended  the day of termination, or the last day of validity. An owner's own data set is not what it was entrusted with
+    """
+    if ended >= today:
         return
-    planned = due(contract, matter.filings, matter.today, made_on=ended, terminated_on=ended)
+    planned = due(contract, filings, today, made_on=ended, terminated_on=ended)
     if planned.on is None:
         return
     for org in contract.computation.compute_parties:
         certified = any(
             c.deleted_at.date() >= ended and c.reason in ("due", "terminated")
-            for c in matter.filings.all(DeletionCertificate, issuer=org, contract_id=contract.contract_id)
+            for c in filings.all(DeletionCertificate, issuer=org, contract_id=contract.contract_id)
         )
-        found = None if certified else overdue(org, contract.contract_id, planned.on, matter.today)
+        nothing_held = any(
+            date.fromisoformat(r.checked_on) >= ended
+            and not any(count for what, count in r.kept.items() if what != "data_set_file")
+            for r in filings.all(MinimisationReview, issuer=org, contract_id=contract.contract_id)
+        )
+        found = None
+        if not (certified or nothing_held):
+            found = overdue(org, contract.contract_id, planned.on, today)
         if found is not None:
             yield found
 
