@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from hefu.node.console import (
     compliance,
+    compliance_lists,
     contract_life,
     contracts,
     data_sets,
@@ -35,6 +36,7 @@ def create_console_router(ctx: NodeContext) -> APIRouter:
         contract_life,
         contracts,
         compliance,
+        compliance_lists,
         jobs,
         results,
         supervision,
