@@ -148,6 +148,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "body.case": ("案件", "Case"),
     "body.inquiry": ("核查通知", "Inquiry"),
     "evidence.sealed_words_opened": ("打开封装内容", "Sealed words opened"),
+    "evidence.filing_received": ("登记备案文件", "Filing received"),
     "evidence.filing_made": ("签发备案文件", "Filing made"),
     "evidence.filing_taken": ("收到备案文件", "Filing taken in"),
     "evidence.gates_checked": ("合规关卡核验", "Compliance gates checked"),
