@@ -218,7 +218,13 @@ def models() -> list[c.ModelView]:
 
 def form(kind: str, contract_id: str | None) -> c.PrefilledForm:
     """As the node fills it in; an assessment's triggers and scope are fixed."""
-    content: dict[str, Any] = {"valid_until": day(-365)}
+    event = kind in (
+        "incident_report",
+        "complaint_outcome",
+        "subject_request_outcome",
+        "milestone_confirmation",
+    )
+    content: dict[str, Any] = {} if event else {"valid_until": day(-365)}
     fixed: list[str] = []
     choices: dict[str, list[str]] = {}
     if kind == "impact_assessment":

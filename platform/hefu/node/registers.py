@@ -8,10 +8,11 @@ from __future__ import annotations
 from sqlmodel import col, select
 
 from hefu.domain.businessdays import business_date
-from hefu.domain.contract import Contract, LegalStanding, read_contract
+from hefu.domain.contract import Contract, read_contract
 from hefu.domain.filings.assessment import ImpactAssessment
 from hefu.domain.filings.events import DeletionCertificate
 from hefu.domain.rules.coverage import sensitive_of
+from hefu.domain.rules.standing import entrusted_by
 from hefu.node.compliance_models import EntrustedView, ProcessingRecord
 from hefu.node.context import NodeContext
 from hefu.node.filing_views import view_filing
@@ -57,10 +58,8 @@ def processing_activities(ctx: NodeContext) -> list[ProcessingRecord]:
 
 
 def entrusted_pairs(contract: Contract) -> list[tuple[str, str]]:
-    """(handler, entrusted): each data owner entrusts the compute parties, and parties that stand so, other than itself."""
-    standing = [p.org_id for p in contract.parties if p.legal_standing is LegalStanding.ENTRUSTED_PARTY]
-    entrusted = dict.fromkeys([*standing, *contract.computation.compute_parties])
-    return [(owner, org) for owner in contract.owners() for org in entrusted if org != owner]
+    """(handler, entrusted), as the standing of the parties follows from what they do."""
+    return [(owner, org) for org, owners in entrusted_by(contract).items() for owner in owners]
 
 
 def entrusted_parties(ctx: NodeContext) -> list[EntrustedView]:

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from hefu.domain.filings.assessment import StageJudgement
 from hefu.domain.rules.matter import Matter
+from hefu.domain.rules.pick import newest, of_contract
+from hefu.domain.rules.risk_grade import assessors, grades_of
 from hefu.node.compliance_models import StageRisk
-
-STAGES = ("transmission", "computation", "result")
 
 
 def grade_stages(matter: Matter) -> list[StageRisk]:
-    """One entry per stage. Without a grade a stage stands as not graded, never as low."""
+    """One entry per stage, with the judgement on record by somebody whose judgement counts."""
+    grades = grades_of(matter)
+    able = assessors(matter)
     found = []
-    for stage in STAGES:
-        judged = [
-            j
-            for j in matter.filings.all(StageJudgement, contract_id=matter.contract.contract_id)
-            if j.stage == stage and j.in_force(matter.today)
-        ]
+    for stage in grades.stages:
+        judged = newest(
+            j for j in of_contract(matter, StageJudgement) if j.stage == stage.stage and j.issuer in able
+        )
+        reasons = dict.fromkeys((g.zh, g.en) for g in stage.worst)
         found.append(
             StageRisk(
-                stage=stage,
-                grade=None,
-                weakest=False,
-                reasons_zh=[],
-                reasons_en=[],
-                judgement=judged[-1].judgement if judged else None,
+                stage=stage.stage,
+                grade=stage.level.value,
+                weakest=stage.stage in grades.weakest,
+                reasons_zh=[zh for zh, _ in reasons],
+                reasons_en=[en for _, en in reasons],
+                judgement=None if judged is None else judged.judgement,
             )
         )
     return found

@@ -38,11 +38,20 @@ def draw_form(form: PrefilledForm, parties: list[str], key: Callable[[str], str]
     if fixed:
         st.caption(f":material/calculate: {t('filings.computed')}")
         draw_document(form.kind, fixed)
-    for name, field in _ordered(schema):
-        if name in NOT_ASKED or name in fixed:
-            continue
+    endless = {"valid_until"} - set(
+        form.content
+    )  # an event has no end: the node gives a term to what has one
+    asked = [(n, f) for n, f in _ordered(schema) if n not in NOT_ASKED | endless | set(fixed)]
+    pair: list[Any] = []
+    for name, field in asked:
         widget = _Field(form, schema, parties, name, key)
-        content[name] = widget.draw(field, form.content.get(name))
+        if widget.is_long(field):
+            pair = []
+            content[name] = widget.draw(field, form.content.get(name))
+            continue
+        pair = pair or list(st.columns(2, gap="large"))
+        with pair.pop(0):
+            content[name] = widget.draw(field, form.content.get(name))
     return content | fixed
 
 
@@ -64,6 +73,11 @@ class _Field:
         self.label, self.help = field_label(form.kind, name), field_help(form.kind, name)
         self.key = key(f"f_{name}")
 
+    def is_long(self, field: Schema) -> bool:
+        """Takes the whole width: long texts, lists, checklists, nested documents."""
+        field, _ = self._resolve(field)
+        return field.get("type") in ("array", "object") or field.get("maxLength", 0) >= 1000
+
     def draw(self, field: Schema, value: Any) -> Any:
         """The widget; answers its value as JSON has it."""
         field, optional = self._resolve(field)
@@ -77,7 +91,7 @@ class _Field:
         if field.get("type") == "boolean":
             return st.toggle(self.label, bool(value), help=self.help, key=self.key)
         if field.get("type") == "integer":
-            return self._integer(field, value, optional)
+            return self._integer(field, value)
         if field.get("type") == "array":
             return self._several(field, value)
         if field.get("type") == "object":
@@ -95,18 +109,21 @@ class _Field:
         return org_name(value) if value in self.parties else named("choice", value)
 
     def _one_of(self, options: list[str], value: Any) -> Any:
-        index = options.index(value) if value in options else 0
+        """Nothing is chosen in the person's place: what is not answered is refused by the node, by name."""
+        index = options.index(value) if value in options else None
         if len(options) <= 4:
+            chosen = None if index is None else options[index]
             return st.segmented_control(
-                self.label, options, default=options[index], format_func=self._name, help=self.help,
-                key=self.key, required=True,
-            )  # fmt: skip
-        return st.selectbox(self.label, options, index, format_func=self._name, help=self.help, key=self.key)
+                self.label, options, default=chosen, format_func=self._name, help=self.help, key=self.key
+            )
+        return st.selectbox(
+            self.label, options, index, format_func=self._name, help=self.help, key=self.key,
+            placeholder=t("common.choose"),
+        )  # fmt: skip
 
-    def _integer(self, field: Schema, value: Any, optional: bool) -> Any:
-        start = value if value is not None or optional else field.get("minimum", 0)
+    def _integer(self, field: Schema, value: Any) -> Any:
         return st.number_input(
-            self.label, field.get("minimum"), field.get("maximum"), start, 1, help=self.help, key=self.key
+            self.label, field.get("minimum"), field.get("maximum"), value, 1, help=self.help, key=self.key
         )
 
     def _several(self, field: Schema, value: Any) -> Any:
@@ -176,11 +193,13 @@ class _Field:
 
     def _day(self, value: Any, optional: bool) -> str | None:
         if optional:
-            if not st.toggle(t("filings.with_term") if self.name == "valid_until" else self.label, value is not None, key=f"{self.key}_on"):  # fmt: skip
+            word = t("filings.with_term") if self.name == "valid_until" else self.label
+            if not st.toggle(word, value is not None, key=f"{self.key}_on"):
                 return None
             value = value or (today() + timedelta(days=365)).isoformat()
-        start = date.fromisoformat(value) if value else today()
-        return st.date_input(self.label, start, help=self.help, key=self.key).isoformat()
+        start = date.fromisoformat(value) if value else None
+        chosen = st.date_input(self.label, start, help=self.help, key=self.key)
+        return None if chosen is None else chosen.isoformat()
 
     def _moment(self, value: Any) -> str:
         at = datetime.fromisoformat(value).astimezone(SHANGHAI) if value else datetime.now(SHANGHAI)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from hefu.domain.verdict import Finding
+from hefu.domain.verdict import Finding, Severity
 from hefu.node.compliance_models import Cockpit
 from hefu.node.console_models import LedgerState
 
@@ -68,7 +68,8 @@ def points_of(cockpit: Cockpit, ledger: LedgerState) -> list[Point]:
         here = [g for g in cockpit.gates if g.point in gates]
         light: Light = max((g.light for g in here), key=_WEIGHT.__getitem__, default="gray")
         findings = tuple(f for g in here for f in g.verdict.findings)
-        said = t("cockpit.no_findings") if here and not findings else ""
+        noted = all(f.severity is Severity.NOTE for f in findings)
+        said = t("cockpit.no_findings") if here and noted else t("cockpit.seen_count", n=len(findings))
         if number == "3.9":
             own, said = _ledger(ledger)
             light = max(light, own, key=_WEIGHT.__getitem__)

@@ -11,7 +11,7 @@ from hefu_ui.look.html import esc
 from hefu_ui.look.html import facts as draw_facts
 from hefu_ui.look.page import card, go, problems_shown
 from hefu_ui.look.states import state_chip
-from hefu_ui.signed_in import changes, me, node
+from hefu_ui.signed_in import may, me, node
 from hefu_ui.words import named, t
 
 
@@ -37,16 +37,18 @@ def draw_case(case: SealedCase, symbol: str) -> None:
 
 
 def _actions(case: SealedCase) -> None:
-    """Opening is recorded; an auditor or a viewer gets no button, and the node refuses them."""
+    """For whoever it is sealed to and must act; a viewer gets no button, and the node refuses them. Opening is recorded."""
     f = case.filing
     readable = me().org_id in f.content["sealed"]
-    if not changes() or not (readable or case.mine):
+    if not may("preparer", "approver") or not (readable or case.mine):
         return
     with st.container(horizontal=True, key=f"actions_{f.digest[:12]}"):
         opened = readable and st.button(
             t("cases.open"), key=f"open_{f.digest[:12]}", icon=":material/lock_open:"
         )
-        if case.mine and st.button(t("cases.answer"), key=f"answer_{f.digest[:12]}", type="primary", icon=":material/task_alt:"):  # fmt: skip
+        if case.mine and st.button(
+            t("cases.answer"), key=f"answer_{f.digest[:12]}", type="primary", icon=":material/task_alt:"
+        ):
             go("filings", new=f"{f.kind}_outcome", contract=f.contract_id or "", subject=f.digest)
     if opened:
         with problems_shown():

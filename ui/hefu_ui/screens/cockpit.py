@@ -25,7 +25,7 @@ _OFFERS = {
 
 
 def show() -> None:
-    contracts = sorted(node().contracts(), key=lambda c: (c.state not in ("active", "signing"), -c.proposed_at.timestamp()))  # fmt: skip
+    contracts = sorted(node().contracts(), key=lambda c: (c.state != "active", c.state != "signing", -c.proposed_at.timestamp()))  # fmt: skip
     if not contracts:
         page_title(t("page.cockpit"), t("cockpit.about"))
         with card("no_contracts"):
@@ -35,12 +35,14 @@ def show() -> None:
     wanted = st.query_params.get("id", "")
     digests = list(titles) if wanted in titles or not wanted else [wanted, *titles]
     start = digests.index(wanted) if wanted in digests else 0
+    top = st.container()
     chosen = st.selectbox(t("cockpit.choose"), digests, start, format_func=lambda d: titles.get(d, d), key="cockpit_contract")  # fmt: skip
     st.query_params["id"] = chosen
     view = node().compliance.cockpit(chosen)
     points = points_of(view, node().ledger_state())
     title = view.title if language() == "zh" else view.title_en
-    page_title(title, t("cockpit.about"), (_overall(points), state_chip("contract_state", view.state)))
+    with top:
+        page_title(title, t("cockpit.about"), (_overall(points), state_chip("contract_state", view.state)))
     _stop(view)
     with card("points", t("cockpit.board"), "verified_user", t("cockpit.board_note")):
         chosen_point = _board(points)
@@ -88,11 +90,10 @@ def _board(points: list[Point]) -> Point:
     with st.grid(columns=3, min_column_width=240):
         for p in points:
             symbol = look_of("light", p.light)[1]
-            words = p.said if not p.findings else t("cockpit.seen_count", n=len(p.findings))
             state = named("light", p.light)
-            label = f":material/{symbol}: **{p.number} {t(f'point.{p.number}')}**  \n{state} · {words}"
+            label = f":material/{symbol}: **{p.number} {t(f'point.{p.number}')}**  \n{state} · {p.said}"
             on = "on" if p is chosen else "off"
-            key = f"point_{p.light}_{on}_{p.number.replace('.', '_')}"
+            key = f"tile_{p.light}_{on}_{p.number.replace('.', '_')}"
             if st.button(label, key=key, width="stretch", help=" · ".join(p.gates)):
                 st.query_params["point"] = p.number
                 st.rerun()

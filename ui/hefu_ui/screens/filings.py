@@ -21,8 +21,10 @@ _OF_CONTRACT = (
     "milestone_confirmation", "use_authorisation", "incident_report", "complaint_outcome", "subject_request_outcome", "legal_hold",
 )  # fmt: skip
 _AUDITOR = (
-    "third_party_assessment", "component_review", "admission_dossier", "risk_notice_acknowledgement", "milestone_confirmation",
+    "third_party_assessment", "component_review", "stage_judgement", "admission_dossier", "risk_notice_acknowledgement",
+    "milestone_confirmation", "complaint_outcome",
 )  # fmt: skip
+"""A third party's own opinions, and answers to complaints where the contract makes it the contact for them."""
 
 
 def forms_for(user: User) -> tuple[str, ...]:
@@ -45,7 +47,8 @@ def show() -> None:
             st.query_params.clear()
             st.rerun()
         if wanted in kinds:
-            _form(wanted)
+            with card("form", t(f"filing.{wanted}"), "edit_document"):
+                _form(wanted)
         return
     names = [
         f":material/approval: {t('filings.to_approve')} ({len(drafts)})",

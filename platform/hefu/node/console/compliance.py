@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends
 from sqlmodel import Session, col, select
 
 from hefu.domain.contract import Contract
-from hefu.domain.identity import Role
 from hefu.domain.rules.gates import BEFORE_COMPUTE
 from hefu.node import cockpit, contracts, filing_drafts, filing_prefill, filings, preferences
 from hefu.node.cockpit import view_gate
@@ -23,9 +22,10 @@ from hefu.node.compliance_models import (
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.checks import safe
+from hefu.node.console.third_party import require_may_file
 from hefu.node.context import NodeContext
 from hefu.node.filing_views import view_draft, view_filing
-from hefu.node.refusals import not_found, refuse
+from hefu.node.refusals import not_found
 from hefu.store.node_tables import FilingDraftRow, FilingRow
 
 
@@ -63,7 +63,7 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     def prepare(
         form: FilingForm, person: Person = Depends(access.require("preparer", "approver"))
     ) -> FilingDraftView:
-        _require_allowed(access, form.kind)
+        require_may_file(access, form.kind)
         row = filing_drafts.prepare(ctx, form.kind, form.content, person.username)
         return _draft(row, person, True)
 
@@ -87,7 +87,7 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
         subject: str | None = None,
         person: Person = Depends(access.require("preparer", "approver")),
     ) -> PrefilledForm:
-        _require_allowed(access, kind)
+        require_may_file(access, kind)
         return filing_prefill.prefill(ctx, kind, contract_id, subject)
 
     @router.get("/contracts/{digest}/cockpit")
@@ -117,38 +117,6 @@ def view_board(ctx: NodeContext, session: Session, contract: Contract) -> Compli
         gates=[view_gate(gate, matter) for gate in BEFORE_COMPUTE],
         filings=[view_filing(row) for row in rows],
     )
-
-
-AUDITOR_FILES = frozenset(
-    {
-        "admission_dossier",
-        "third_party_assessment",
-        "component_review",
-        "input_review",
-        "risk_notice_acknowledgement",
-        "signatory",
-        "milestone_confirmation",
-    }
-)
-"""What an organisation that only audits may file: about itself, and its own opinions; it changes nothing of others."""
-
-
-def only_audits(access: Access) -> bool:
-    """Whether this organisation takes part as a third party and nothing else."""
-    return set(access.application.roles) == {Role.AUDITOR}
-
-
-def _require_allowed(access: Access, kind: str) -> None:
-    if only_audits(access) and kind not in AUDITOR_FILES:
-        raise refuse(
-            403,
-            "auditor_changes_nothing",
-            "第三方机构可以查看全部内容，不能代替参与方备案",
-            "a third party sees everything and files nothing in the participants' place",
-            "请由相应的参与方填写",
-            "let the participant concerned file it",
-            limit=", ".join(sorted(AUDITOR_FILES)),
-        )
 
 
 def _draft(row: FilingDraftRow, person: Person, two: bool) -> FilingDraftView:

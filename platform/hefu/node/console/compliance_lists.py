@@ -19,6 +19,7 @@ from hefu.node.compliance_models import (
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.checks import safe
+from hefu.node.console.third_party import require_participant
 from hefu.node.context import NodeContext
 from hefu.node.filing_views import view_draft
 from hefu.store.node_tables import FilingDraftRow
@@ -28,6 +29,11 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     """due-dates, registers, models, sealed-cases, complaints, subject-requests, filings/{digest}/open."""
     router = APIRouter(route_class=ConsoleRoute)
     worker = access.require("preparer", "approver")
+
+    def participant(person: Person = Depends(worker)) -> Person:
+        """A worker of an organisation that takes part as more than a third party."""
+        require_participant(access)
+        return person
 
     @router.get("/due-dates")
     def due(person: Person = Depends(access.require())) -> list[DueDate]:
@@ -50,11 +56,11 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
         return sealed_cases.list_cases(ctx)
 
     @router.post("/complaints", status_code=201)
-    def complain(said: NewComplaint, person: Person = Depends(worker)) -> FilingDraftView:
+    def complain(said: NewComplaint, person: Person = Depends(participant)) -> FilingDraftView:
         return _draft(sealed_cases.take_complaint(ctx, said, person.username), person)
 
     @router.post("/subject-requests", status_code=201)
-    def request(asked: NewSubjectRequest, person: Person = Depends(worker)) -> FilingDraftView:
+    def request(asked: NewSubjectRequest, person: Person = Depends(participant)) -> FilingDraftView:
         return _draft(sealed_cases.take_request(ctx, asked, person.username), person)
 
     @router.post("/filings/{digest}/open")
