@@ -35,7 +35,7 @@ _LOOKS: dict[str, dict[str, tuple[str, str]]] = {
     "case_state": {"open": _WAIT, "overdue": _BAD, "done": _GOOD},
     "arrival": {
         "arrived": _GOOD, "late": _WAIT, "missing": ("red", "folder_off"), "rejected": ("violet", "rule"),
-        "replaced": ("blue", "published_with_changes"),
+        "replaced": ("blue", "published_with_changes"), "deleted": ("gray", "auto_delete"),
     },
     "row_status": {
         "match": _GOOD, "amount_mismatch": ("orange", "difference"), "missing_at_bank": ("blue", "account_balance"),
