@@ -13,6 +13,7 @@ from hefu.domain.verdict import Finding, Severity
 from hefu.node import compliance_models as c
 from hefu.node import console_models as m
 from hefu.node.cockpit import view_gate
+from hefu.node.contract_life_models import PreparationView
 
 from double_values import CONTRACT, NOW, ago, contract, day, sha  # type: ignore[import-not-found]  # isort: skip
 
@@ -123,6 +124,13 @@ def draft(prepared_by: str = "li", may: bool = True) -> c.FilingDraftView:
         content={"contract_id": CONTRACT, "stage": "computation", "judgement": "de_identified", "key_custody": "令牌密钥由接收方持有，一次一换",
                  "collusion_assumption": "任意两计算方不合谋", "conditions": "仅限本合约目的"},
         digest=hashlib.sha256(canonical.encode()).hexdigest(), canonical=canonical,
+    )  # fmt: skip
+
+
+def preparation() -> PreparationView:
+    return PreparationView(
+        preparation_id="P1", kind="notice", subject=contract().digest, prepared_by="li", prepared_at=ago(0.1), state="prepared",
+        document='["suspend", "节点异常"]',
     )  # fmt: skip
 
 
@@ -258,6 +266,7 @@ def add_compliance(
     ]  # fmt: skip
     get("todo", lambda: [*extra, *todos(org)])
     get("contracts/{digest}/cockpit", lambda digest: cockpit(digest))
+    get("preparations", lambda: [preparation()] if org == "bank" else [])
     get("filings", filings)
     get("filing-forms/{kind}", lambda kind, contract_id=None, subject=None: form(kind, contract_id))
     get("filing-drafts", lambda: [draft(), draft("wang", may=False)])

@@ -89,6 +89,21 @@ def test_the_stop_button_needs_a_reason(open_page: Open, calls: Calls) -> None:
     assert calls("bank") == [("notice", "suspend", "发现异常访问")]
 
 
+def test_what_one_prepared_another_carries_out(open_page: Open, calls: Calls) -> None:
+    app = open_page("bank", "cockpit", id=_active())
+    assert "节点异常" in app.warning[0].value
+    app.button(key="second_P1").click().run()
+    assert calls("bank") == [("notice", "suspend", "节点异常")], "with exactly the reason that was prepared"
+    viewer = open_page("bank", "cockpit", user="viewer", id=_active())
+    assert not viewer.warning
+
+
+def _active() -> str:
+    import sys
+
+    return str(sys.modules["double_values"].contract().digest)
+
+
 @pytest.mark.parametrize(("org", "user"), [("bank", "viewer"), ("institution", "viewer")])
 def test_a_viewer_sees_all_and_changes_nothing(open_page: Open, org: str, user: str) -> None:
     for page in SEEN:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from hefu.node import compliance_models as c
 from hefu.node.console_models import Todo
+from hefu.node.contract_life_models import PreparationView
 
 if TYPE_CHECKING:
     from hefu_ui.node_api import NodeApi
@@ -23,6 +24,9 @@ class ComplianceApi:
 
     def cockpit(self, digest: str) -> c.Cockpit:
         return self._node.get(f"contracts/{_part(digest)}/cockpit", c.Cockpit)
+
+    def preparations(self) -> list[PreparationView]:
+        return self._node.get("preparations", list[PreparationView])
 
     def due_dates(self) -> list[c.DueDate]:
         return self._node.get("due-dates", list[c.DueDate])

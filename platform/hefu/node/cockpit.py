@@ -13,7 +13,7 @@ from hefu.domain.rules.gates import BEFORE_COMPUTE
 from hefu.domain.rules.impact_assessment import triggers_of
 from hefu.domain.rules.matter import Gate, Matter
 from hefu.domain.verdict import Severity
-from hefu.node import filings
+from hefu.node import filings, two_persons
 from hefu.node.compliance_models import Cockpit, CoverageCell, CoverageView, GateView, WaitsFor
 from hefu.node.context import NodeContext
 from hefu.node.filing_views import view_filing
@@ -46,6 +46,7 @@ def view_cockpit(ctx: NodeContext, digest: str) -> Cockpit:
             waits=[
                 *_signatures(session, row, contract),
                 *_drafts(ctx, session, contract),
+                *_preparations(ctx, digest),
                 *_gates(gates),
             ],
         )
@@ -126,6 +127,15 @@ def _drafts(ctx: NodeContext, session: Session, contract: Contract) -> Iterator[
             party=ctx.org_id,
             what_zh=f"复核备案文件（{draft.prepared_by} 经办）",
             what_en=f"approve a filing that {draft.prepared_by} prepared",
+        )
+
+
+def _preparations(ctx: NodeContext, digest: str) -> Iterator[WaitsFor]:
+    for waiting in two_persons.listed(ctx, digest):
+        yield WaitsFor(
+            party=ctx.org_id,
+            what_zh=f"复核对合约的决定（{waiting.prepared_by} 经办）",
+            what_en=f"approve a decision that {waiting.prepared_by} prepared",
         )
 
 

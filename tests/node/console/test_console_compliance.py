@@ -84,6 +84,17 @@ def test_the_cockpit_is_what_the_rules_say(at: Any) -> None:
     assert node.get(f"contracts/{'0' * 64}/cockpit").status_code == 404
 
 
+def test_what_cannot_be_graded_is_never_low(at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = at("institution")
+
+    def broken(matter: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("hefu.node.risk_view.grades_of", broken)
+    seen = node.get(f"contracts/{node.contract.digest}/cockpit").json()
+    assert [r["grade"] for r in seen["risk"]] == [None, None, None]
+
+
 def test_an_assessment_from_form_to_green(at: Any) -> None:
     """The form that the node fills in, three answers, a second person: then the gate has what it asked for."""
     node = at("institution")
@@ -301,3 +312,19 @@ def test_the_registers_follow_the_contract(at: Any) -> None:
     again = node.get("registers/entrusted").json()
     with_record = [(p["handler"], p["entrusted"]) for p in again if p["records"]]
     assert with_record == [("institution", mine[0]["entrusted"])]
+
+
+def test_the_stop_button_takes_two_persons_and_shows_what_is_prepared(at: Any) -> None:
+    """Without the second person the contract goes on; the second sees the reason that the first gave."""
+    node = at("institution")
+    said = {"kind": "suspend", "reason": "节点异常"}
+    first = node.post(f"contracts/{node.contract.digest}/notices", said)
+    assert first.status_code == 200, first.text
+    cockpit = node.get(f"contracts/{node.contract.digest}/cockpit").json()
+    assert cockpit["state"] == "active"
+    assert [w["party"] for w in cockpit["waits"] if "approve a decision" in w["what_en"]] == ["institution"]
+    (waiting,) = node.get("preparations").json()
+    assert json.loads(waiting["document"]) == ["suspend", "节点异常"]
+    node.post(f"contracts/{node.contract.digest}/notices", said, node.approver)
+    assert node.get(f"contracts/{node.contract.digest}/cockpit").json()["state"] == "suspended"
+    assert node.get("preparations").json() == []

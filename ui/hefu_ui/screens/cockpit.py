@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import streamlit as st
-from hefu.domain.contract import NoticeKind
 from hefu.node.compliance_models import Cockpit
-from hefu.node.console_models import NoticeRequest
 
 from hefu_ui.look.cockpit import draw_coverage, draw_risk, draw_waits, trigger_chips
 from hefu_ui.look.filing import draw_filing_list
 from hefu_ui.look.findings import draw_findings
 from hefu_ui.look.html import Html, chip
 from hefu_ui.look.nine_points import KINDS_OF, Point, points_of
-from hefu_ui.look.page import ask_reason, card, empty, go, page_title
+from hefu_ui.look.page import card, empty, go, page_title
 from hefu_ui.look.states import look_of, state_chip
+from hefu_ui.look.stop import draw_stop
 from hefu_ui.signed_in import changes, may, me, node
 from hefu_ui.words import language, named, t
 
 _WORST = ("red", "amber", "gray", "green")
-_OFFERS = {
-    "active": (NoticeKind.SUSPEND, "cockpit.stop", "pause_circle"),
-    "suspended": (NoticeKind.RESUME, "cockpit.resume", "play_circle"),
-}
 
 
 def show() -> None:
@@ -36,14 +31,14 @@ def show() -> None:
     digests = list(titles) if wanted in titles or not wanted else [wanted, *titles]
     start = digests.index(wanted) if wanted in digests else 0
     top = st.container()
-    chosen = st.selectbox(t("cockpit.choose"), digests, start, format_func=lambda d: titles.get(d, d), key="cockpit_contract")  # fmt: skip
+    chosen = st.selectbox(t("cockpit.choose"), digests, start, format_func=lambda d: titles.get(d, d), key=f"cockpit_contract_{language()}")  # fmt: skip
     st.query_params["id"] = chosen
     view = node().compliance.cockpit(chosen)
     points = points_of(view, node().ledger_state())
     title = view.title if language() == "zh" else view.title_en
     with top:
         page_title(title, t("cockpit.about"), (_overall(points), state_chip("contract_state", view.state)))
-    _stop(view)
+    draw_stop(view)
     with card("points", t("cockpit.board"), "verified_user", t("cockpit.board_note")):
         chosen_point = _board(points)
     _point(view, chosen_point)
@@ -68,18 +63,6 @@ def _overall(points: list[Point]) -> Html:
     if closed:
         return chip(t("cockpit.closed", n=closed), "red", "block")
     return chip(t("cockpit.amber", n=amber), "orange", "warning") if amber else chip(t("cockpit.ready"), "green", "check_circle")  # fmt: skip
-
-
-def _stop(view: Cockpit) -> None:
-    offer = _OFFERS.get(view.state)
-    if not changes():
-        st.caption(f":material/visibility: {t('cockpit.read_only')}")
-    elif offer and may("approver"):
-        kind, word, symbol = offer
-        ask_reason(
-            t(word), f"cockpit_{kind}", symbol,
-            lambda reason: node().notice(view.digest, NoticeRequest(kind=kind, reason=reason)),
-        )  # fmt: skip
 
 
 def _board(points: list[Point]) -> Point:

@@ -104,6 +104,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "您可以查看全部内容，不能更改。",
         "You see everything and change nothing.",
     ),
+    "cockpit.prepared": (
+        "{who} 已经办“{what}”，理由：{reason}。另一名复核人员批准后生效。",
+        "{who} prepared: {what}. Reason: {reason}. It takes effect once another approver agrees.",
+    ),
+    "cockpit.another_approves": ("须由另一名复核人员批准。", "Another approver has to agree."),
+    "cockpit.approve_notice": ("复核并执行", "Approve and carry out"),
     "cockpit.open": ("合规驾驶舱", "Compliance cockpit"),
     "gap.no_consent": ("没有授权", "no consent"),
     "gap.participant": ("未列明该参与方", "this participant is not named"),
