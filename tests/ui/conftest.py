@@ -34,6 +34,7 @@ def _module(name: str) -> Any:
 
 
 values = _module("double_values")
+compliance = _module("double_compliance")
 double = _module("double_node")
 
 

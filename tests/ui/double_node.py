@@ -27,6 +27,8 @@ from double_values import (  # type: ignore[import-not-found]  # isort: skip
     inquiries, job, job_view, jobs, ledger_state, participants, records, results, schedule, todos,
 )  # fmt: skip
 
+from double_compliance import add_compliance  # type: ignore[import-not-found]  # isort: skip
+
 PASSWORD = "correct horse battery"
 
 
@@ -346,6 +348,7 @@ def build(org: str) -> FastAPI:
     post("inquiries/{inquiry_id}/{step}", move_inquiry)
     post("cases/{case_id}/{step}", move_case)
     post("users", add_user)
+    add_compliance(org, get, post, called, refuse, todos)
     return app
 
 

@@ -168,3 +168,45 @@ def test_the_regulator_opens_a_sealed_result_in_the_browser(
         page.get_by_text("例外清单").wait_for()
         browser.close()
     assert ("open", "J000002R1") in calls("regulator")
+
+
+@pytest.mark.browser
+def test_the_cockpit_and_an_assessment_in_the_browser(
+    address: str, require_program: Callable[[str], str], calls: Callable[[str], list[Any]]
+) -> None:
+    """From a red point to its form, filled in and handed on for approval."""
+    chromium = require_program("chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    errors: list[str] = []
+    with playwright.sync_playwright() as tool:
+        browser = tool.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 1600})
+        page.set_default_timeout(40_000)
+        page.on("pageerror", lambda e: errors.append(str(e)))
+        _enter(page, address, "institution")
+        page.goto(address + "/cockpit")
+        page.get_by_text("最弱环节").wait_for()
+        assert page.locator("[class*=st-key-tile_]").count() == 9
+        assert page.locator(".hf-board .hf-red").count() == 2, "the gaps of the consent chain"
+        page.get_by_role("button", name="3.2 事前和持续风险评估").click()
+        page.get_by_text("没有有效的个人信息保护影响评估").wait_for()
+        page.get_by_role("button", name="填写个人信息保护影响评估").click()
+        for label, words in (
+            ("一、", "为履行监管职责所必需"),
+            ("二、", "假名标记，风险有限"),
+            ("三、", "不合谋核查与密钥销毁"),
+        ):
+            area = page.get_by_role("textbox", name=label)
+            area.fill(words)
+            area.press("Control+Enter")
+        page.get_by_role("radio", name="低").or_(
+            page.get_by_role("button", name="低", exact=True)
+        ).first.click()
+        page.get_by_role("button", name="提交复核").click()
+        page.get_by_text("已提交，等待复核").wait_for()
+        browser.close()
+    assert errors == []
+    ((deed, kind, content),) = [call for call in calls("institution") if call[0] == "prepare"]
+    assert (deed, kind) == ("prepare", "impact_assessment")
+    assert content["necessity"] == "为履行监管职责所必需"
+    assert content["residual_risk"] == "low"

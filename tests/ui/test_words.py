@@ -18,9 +18,15 @@ from hefu.domain.dataset import (
     SensitiveCategory,
     SourceKind,
 )
+from hefu.domain.filings import KINDS as KINDS_OF_FILINGS
+from hefu.domain.filings.assessment import PiaTrigger
+from hefu.domain.filings.sources import SourceCheck
 from hefu.domain.identity import Role, Standing
 from hefu.domain.job import JobState, Stage
+from hefu.domain.rules.subject_rights import DUTIES
+from hefu.domain.terms import ConsentKind, Operation
 from hefu.domain.verdict import Severity
+from hefu.node import compliance_models as c
 from hefu.node import console_models as m
 from hefu_ui import words
 from hefu_ui.look.states import look_of
@@ -48,6 +54,9 @@ KINDS: dict[str, typing.Iterable[str]] = {
     "admission": _choices(m.ParticipantView, "state"), "signature": _choices(m.SignatureView, "state"), "stage_state": _choices(m.StageView, "state"),
     "verify": _choices(m.VerifyView, "state"), "record": _choices(m.RecordView, "state"), "inquiry": _choices(m.InquiryView, "state"),
     "case": _choices(m.CaseView, "state"), "side": _choices(m.SideTotals, "side"),
+    "light": [*_choices(c.GateView, "light"), "gray"], "due": _choices(c.DueDate, "state"), "due_kind": _choices(c.DueDate, "kind"),
+    "case_state": _choices(c.SealedCase, "state"), "operation": Operation, "consent_kind": ConsentKind, "filing": KINDS_OF_FILINGS,
+    "choice": [*_choices(c.StageRisk, "stage"), *PiaTrigger, *SourceCheck, *DUTIES],
 }  # fmt: skip
 
 
@@ -93,6 +102,12 @@ def test_every_state_that_a_node_may_send_has_a_word(kind: str) -> None:
         "sensitive",
         "identifier",
         "field_type",
+        "due_kind",
+        "operation",
+        "consent_kind",
+        "filing",
+        "choice",
+        "light",
     ):
         assert all(look_of(kind, value) != ("gray", "circle") for value in values), "a state without a colour"
 

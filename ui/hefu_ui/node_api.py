@@ -19,6 +19,7 @@ from hefu.keys.tls import load_certificate, pinned_client_context, spki_digest
 from hefu.node import console_models as m
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from hefu_ui.compliance_api import ComplianceApi
 from hefu_ui.config import NodeAddress
 from hefu_ui.errors import NodeRefused, NodeUnreachable
 from hefu_ui.words import say
@@ -62,41 +63,46 @@ class NodeApi:
         self._line = line
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
+    @property
+    def compliance(self) -> ComplianceApi:
+        """Cockpit, filings, calendar, registers, complaints and requests."""
+        return ComplianceApi(self)
+
     # --- the person
     def login(self, username: str, password: str) -> m.Session:
-        return self._post("login", m.Session, m.LoginRequest(username=username, password=password))
+        return self.post("login", m.Session, m.LoginRequest(username=username, password=password))
 
     def logout(self) -> None:
         self._send("POST", "logout")
 
     def overview(self) -> m.Overview:
-        return self._get("overview", m.Overview)
+        return self.get("overview", m.Overview)
 
     def users(self) -> list[m.User]:
-        return self._get("users", list[m.User])
+        return self.get("users", list[m.User])
 
     def add_user(self, user: m.NewUser) -> m.User:
-        return self._post("users", m.User, user)
+        return self.post("users", m.User, user)
 
     # --- participants
     def participants(self) -> list[m.ParticipantView]:
-        return self._get("participants", list[m.ParticipantView])
+        return self.get("participants", list[m.ParticipantView])
 
     def review(self, application: str, request: m.ReviewRequest) -> m.ParticipantView:
-        return self._post(f"participants/{_part(application)}/review", m.ParticipantView, request)
+        return self.post(f"participants/{_part(application)}/review", m.ParticipantView, request)
 
     def admit(self, application: str) -> m.ParticipantView:
-        return self._post(f"participants/{_part(application)}/admit", m.ParticipantView)
+        return self.post(f"participants/{_part(application)}/admit", m.ParticipantView)
 
     def set_standing(self, org_id: str, request: m.StandingRequest) -> m.ParticipantView:
-        return self._post(f"participants/{_part(org_id)}/standing", m.ParticipantView, request)
+        return self.post(f"participants/{_part(org_id)}/standing", m.ParticipantView, request)
 
     # --- data sets
     def data_sets(self) -> list[m.DataSetView]:
-        return self._get("data-sets", list[m.DataSetView])
+        return self.get("data-sets", list[m.DataSetView])
 
     def register(self, data_set: DataSet) -> m.DataSetView:
-        return self._post("data-sets", m.DataSetView, data_set)
+        return self.post("data-sets", m.DataSetView, data_set)
 
     def upload(self, data_set_id: str, name: str, content: Any) -> list[m.ArrivalView]:
         path = f"data-sets/{_part(data_set_id)}/files"
@@ -104,7 +110,7 @@ class NodeApi:
         return self._read(answer, list[m.ArrivalView])
 
     def days(self, data_set_id: str, first: str, last: str) -> list[m.ArrivalView]:
-        return self._get(
+        return self.get(
             f"data-sets/{_part(data_set_id)}/days", list[m.ArrivalView], **{"from": first, "to": last}
         )
 
@@ -112,85 +118,85 @@ class NodeApi:
         return self._bytes(f"data-sets/{_part(data_set_id)}/rejects", fingerprint=fingerprint)
 
     def deliveries(self, contract_id: str, first: str, last: str) -> list[m.DeliveryView]:
-        return self._get(
+        return self.get(
             "deliveries", list[m.DeliveryView], contract_id=contract_id, **{"from": first, "to": last}
         )
 
     # --- contracts
     def contracts(self) -> list[m.ContractSummary]:
-        return self._get("contracts", list[m.ContractSummary])
+        return self.get("contracts", list[m.ContractSummary])
 
     def contract(self, digest: str) -> m.ContractView:
-        return self._get(f"contracts/{_part(digest)}", m.ContractView)
+        return self.get(f"contracts/{_part(digest)}", m.ContractView)
 
     def draft(self, draft: m.ReconciliationDraft) -> m.ContractView:
-        return self._post("contracts/draft", m.ContractView, draft)
+        return self.post("contracts/draft", m.ContractView, draft)
 
     def propose(self, document: Contract) -> m.ContractView:
-        return self._post("contracts", m.ContractView, document)
+        return self.post("contracts", m.ContractView, document)
 
     def sign(self, digest: str) -> m.ContractView:
-        return self._post(f"contracts/{_part(digest)}/sign", m.ContractView)
+        return self.post(f"contracts/{_part(digest)}/sign", m.ContractView)
 
     def notice(self, digest: str, request: m.NoticeRequest) -> m.ContractView:
-        return self._post(f"contracts/{_part(digest)}/notices", m.ContractView, request)
+        return self.post(f"contracts/{_part(digest)}/notices", m.ContractView, request)
 
     # --- jobs and schedules
     def jobs(self, contract_id: str | None = None, limit: int = 200) -> list[m.JobSummary]:
-        return self._get("jobs", list[m.JobSummary], contract_id=contract_id, limit=limit)
+        return self.get("jobs", list[m.JobSummary], contract_id=contract_id, limit=limit)
 
     def job(self, job_id: str) -> m.JobView:
-        return self._get(f"jobs/{_part(job_id)}", m.JobView)
+        return self.get(f"jobs/{_part(job_id)}", m.JobView)
 
     def start_jobs(self, request: m.JobRequest) -> list[m.JobSummary]:
-        return self._post("jobs", list[m.JobSummary], request)
+        return self.post("jobs", list[m.JobSummary], request)
 
     def cancel(self, job_id: str) -> m.JobView:
-        return self._post(f"jobs/{_part(job_id)}/cancel", m.JobView)
+        return self.post(f"jobs/{_part(job_id)}/cancel", m.JobView)
 
     def decide(self, job_id: str, request: m.ReviewRequest) -> m.JobView:
-        return self._post(f"jobs/{_part(job_id)}/decision", m.JobView, request)
+        return self.post(f"jobs/{_part(job_id)}/decision", m.JobView, request)
 
     def schedules(self) -> list[m.ScheduleView]:
-        return self._get("schedules", list[m.ScheduleView])
+        return self.get("schedules", list[m.ScheduleView])
 
     def set_schedule(self, contract_id: str, request: m.ScheduleRequest) -> m.ScheduleView:
-        return self._post(f"schedules/{_part(contract_id)}", m.ScheduleView, request)
+        return self.post(f"schedules/{_part(contract_id)}", m.ScheduleView, request)
 
     # --- the evidence ledger
     def entries(self, **filters: str | int | datetime | None) -> list[m.LedgerEntryView]:
-        return self._get("ledger/entries", list[m.LedgerEntryView], **filters)
+        return self.get("ledger/entries", list[m.LedgerEntryView], **filters)
 
     def entry(self, seq: int) -> m.LedgerEntryDetail:
-        return self._get(f"ledger/entries/{seq}", m.LedgerEntryDetail)
+        return self.get(f"ledger/entries/{seq}", m.LedgerEntryDetail)
 
     def ledger_state(self) -> m.LedgerState:
-        return self._get("ledger/state", m.LedgerState)
+        return self.get("ledger/state", m.LedgerState)
 
     def start_verification(self) -> m.VerifyView:
-        return self._post("ledger/verify", m.VerifyView)
+        return self.post("ledger/verify", m.VerifyView)
 
     def verification(self) -> m.VerifyView:
-        return self._get("ledger/verify", m.VerifyView)
+        return self.get("ledger/verify", m.VerifyView)
 
     def export_ledger(self) -> bytes:
         return self._bytes("ledger/export")
 
     # --- the regulator's results
     def results(self, contract_id: str | None = None) -> list[m.ResultSummary]:
-        return self._get("results", list[m.ResultSummary], contract_id=contract_id)
+        return self.get("results", list[m.ResultSummary], contract_id=contract_id)
 
     def open_result(self, job_id: str) -> m.ResultView:
-        return self._post(f"results/{_part(job_id)}/open", m.ResultView)
+        return self.post(f"results/{_part(job_id)}/open", m.ResultView)
 
     def result(self, job_id: str) -> m.ResultView:
-        return self._get(f"results/{_part(job_id)}", m.ResultView)
+        return self.get(f"results/{_part(job_id)}", m.ResultView)
 
     def exceptions(
         self, job_id: str, status: str | None, owner: str | None, offset: int, limit: int
     ) -> m.ExceptionPage:
         filters = {"status": status, "owner": owner, "offset": offset, "limit": limit}
-        return self._get(f"results/{_part(job_id)}/exceptions", m.ExceptionPage, **filters)
+        return self.get(f"results/{_part(job_id)}/exceptions", m.ExceptionPage, **filters)
 
     def export_result(self, job_id: str, form: str) -> bytes:
         """`form`: csv or xlsx."""
@@ -198,49 +204,55 @@ class NodeApi:
 
     # --- alarms, records, inquiries, cases
     def alarm_rules(self) -> m.AlarmRules:
-        return self._get("alarm-rules", m.AlarmRules)
+        return self.get("alarm-rules", m.AlarmRules)
 
     def set_alarm_rules(self, rules: m.AlarmRules) -> m.AlarmRules:
         return self._read(self._send("PUT", "alarm-rules", json=rules.model_dump(mode="json")), m.AlarmRules)
 
     def alarms(self) -> list[m.AlarmView]:
-        return self._get("alarms", list[m.AlarmView])
+        return self.get("alarms", list[m.AlarmView])
 
     def acknowledge(self, alarm_id: str, note: m.Note) -> m.AlarmView:
-        return self._post(f"alarms/{_part(alarm_id)}/acknowledge", m.AlarmView, note)
+        return self.post(f"alarms/{_part(alarm_id)}/acknowledge", m.AlarmView, note)
 
     def records(self) -> list[m.RecordView]:
-        return self._get("record-requests", list[m.RecordView])
+        return self.get("record-requests", list[m.RecordView])
 
     def ask_record(self, request: m.RecordRequest) -> m.RecordView:
-        return self._post("record-requests", m.RecordView, request)
+        return self.post("record-requests", m.RecordView, request)
 
     def inquiries(self) -> list[m.InquiryView]:
-        return self._get("inquiries", list[m.InquiryView])
+        return self.get("inquiries", list[m.InquiryView])
 
     def send_inquiry(self, request: m.InquiryRequest) -> m.InquiryView:
-        return self._post("inquiries", m.InquiryView, request)
+        return self.post("inquiries", m.InquiryView, request)
 
     def reply_inquiry(self, inquiry_id: str, note: m.Note) -> m.InquiryView:
-        return self._post(f"inquiries/{_part(inquiry_id)}/reply", m.InquiryView, note)
+        return self.post(f"inquiries/{_part(inquiry_id)}/reply", m.InquiryView, note)
 
     def close_inquiry(self, inquiry_id: str, note: m.Note) -> m.InquiryView:
-        return self._post(f"inquiries/{_part(inquiry_id)}/close", m.InquiryView, note)
+        return self.post(f"inquiries/{_part(inquiry_id)}/close", m.InquiryView, note)
 
     def cases(self) -> list[m.CaseView]:
-        return self._get("cases", list[m.CaseView])
+        return self.get("cases", list[m.CaseView])
 
     def move_case(self, case_id: str, step: str, note: m.Note) -> m.CaseView:
         """`step`: assign, explain, adjust or close."""
-        return self._post(f"cases/{_part(case_id)}/{_part(step)}", m.CaseView, note)
+        return self.post(f"cases/{_part(case_id)}/{_part(step)}", m.CaseView, note)
 
     # --- how it travels
-    def _get(self, path: str, shape: type[Shape], **query: Any) -> Shape:
+    def get(self, path: str, shape: type[Shape], **query: Any) -> Shape:
+        """What a path answers, of this shape. Raises NodeRefused, NodeUnreachable."""
         return self._read(self._send("GET", path, params=_query(query)), shape)
 
-    def _post(self, path: str, shape: type[Shape], body: BaseModel | None = None) -> Shape:
+    def post(self, path: str, shape: type[Shape], body: BaseModel | None = None) -> Shape:
+        """Ask for a change; what it answers. Raises NodeRefused, NodeUnreachable."""
         json = None if body is None else body.model_dump(mode="json")
         return self._read(self._send("POST", path, json=json), shape)
+
+    def tell(self, path: str, body: BaseModel) -> None:
+        """POST whose answer says nothing more."""
+        self._send("POST", path, json=body.model_dump(mode="json"))
 
     def _bytes(self, path: str, **query: Any) -> bytes:
         return self._send("GET", path, params=_query(query), timeout=LONG).content

@@ -42,6 +42,16 @@ def may(*user_roles: str) -> bool:
     return any(role in me().user.roles for role in user_roles)
 
 
+def only_audits() -> bool:
+    """Does this organisation take part as a third party and nothing else? Then it sees all and changes nothing of others."""
+    return set(me().user.org_roles) == {Role.AUDITOR}
+
+
+def changes() -> bool:
+    """May this person change anything of the contract's compliance? Viewers and third parties only look."""
+    return may("preparer", "approver") and not only_audits()
+
+
 def leave() -> None:
     """End the session and send the browser to the login page; the script stops here."""
     running().log_out(cookie_token())

@@ -3,7 +3,15 @@
 | method and path | body → answer |
 |---|---|
 | POST login | LoginRequest → Session · POST logout · GET me → User |
-| GET overview | → Overview |
+| GET overview | → Overview · GET todo → list[Todo] |
+| GET filings?kind&contract_id · GET filings/{digest} | → list[FilingView] · FilingView |
+| GET filing-forms/{kind}?contract_id&subject | → PrefilledForm |
+| GET filing-drafts · POST filing-drafts | → list[FilingDraftView] · FilingForm → FilingDraftView |
+| POST filing-drafts/{id}/approve · POST filing-drafts/{id}/reject | Approval → FilingView · Reason |
+| GET contracts/{digest}/compliance · GET contracts/{digest}/cockpit | → ComplianceBoard · Cockpit |
+| GET due-dates · GET registers/processing · GET registers/entrusted · GET models | → list[DueDate] · list[ProcessingRecord] · list[EntrustedView] · list[ModelView] |
+| GET sealed-cases · POST complaints · POST subject-requests | → list[SealedCase] · NewComplaint · NewSubjectRequest → FilingDraftView |
+| POST filings/{digest}/open | → OpenedWords (a party that it is sealed to) |
 | GET participants | → list[ParticipantView] |
 | POST participants/{application}/review | ReviewRequest (auditor's approver) → ParticipantView |
 | POST participants/{application}/admit | → ParticipantView (operator's approver) |
@@ -125,6 +133,11 @@ class Todo(Shape):
         "record",
         "preparation",
         "approval",
+        "approve_filing",
+        "release_decision",
+        "subject_request",
+        "complaint",
+        "due_soon",
     ]
     title_zh: str
     title_en: str

@@ -32,7 +32,8 @@ class _Shape(BaseModel):
 
 
 class PreparationView(_Shape):
-    """A decision that one person prepared: it waits for another. `document`: a proposal's canonical contract."""
+    """A decision that one person prepared: it waits for another. `document`: a proposal's canonical contract, or a
+    notice's kind and reason as a JSON pair."""
 
     preparation_id: str
     kind: str

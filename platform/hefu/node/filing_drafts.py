@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from hefu.domain.filings import Filing
 from hefu.node import filings, preferences
 from hefu.node.context import NodeContext
+from hefu.node.filing_views import draft_digest
 from hefu.node.refusals import conflict, not_found, refuse
 from hefu.store.base import now
 from hefu.store.node_tables import FilingDraftRow
@@ -37,13 +38,23 @@ def prepare(ctx: NodeContext, kind: str, content: dict[str, Any], user: str) -> 
     return row
 
 
-def approve(ctx: NodeContext, draft_id: str, user: str) -> str:
+def approve(ctx: NodeContext, draft_id: str, user: str, *, seen: str | None = None) -> str:
     """Sign and file what another person prepared. Answers the filing's digest.
 
-    raises  Refusal: not_found (404) · decided_already (409) · same_person (403), where the organisation has the two-person rule
+    seen    digest of the draft as the approver saw it; anything else is not approved
+    raises  Refusal: not_found (404) · decided_already, draft_differs (409) · same_person (403), where the organisation
+            has the two-person rule
     """
     with ctx.session() as session:
         row = _waiting(ctx, session, draft_id)
+        if seen is not None and seen != draft_digest(row):
+            raise conflict(
+                "draft_differs",
+                "待复核文件与您看到的内容不一致，未批准",
+                "the draft is not the one that you saw; nothing was approved",
+                "请刷新页面，重新核对原文后再批准",
+                "reload the page and read the document again",
+            )
         if preferences.two_person(session) and row.prepared_by == user:
             raise refuse(
                 403,

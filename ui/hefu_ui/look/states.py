@@ -26,10 +26,16 @@ _LOOKS: dict[str, dict[str, tuple[str, str]]] = {
     "stage_state": {
         "pending": ("gray", "radio_button_unchecked"), "running": _BUSY, "passed": _GOOD, "waiting": _WAIT, "failed": _BAD,
     },
-    "severity": {"note": ("gray", "info"), "wait": _WAIT, "block": _BAD},
+    "severity": {"note": ("gray", "info"), "warn": ("orange", "warning"), "wait": _WAIT, "block": _BAD},
+    "light": {
+        "green": _GOOD, "amber": ("orange", "warning"), "red": ("red", "block"), "gray": ("gray", "radio_button_unchecked"),
+    },
+    "grade": {"low": _GOOD, "medium": ("orange", "warning"), "high": _BAD},
+    "due": {"overdue": _BAD, "soon": ("orange", "schedule"), "later": ("blue", "event")},
+    "case_state": {"open": _WAIT, "overdue": _BAD, "done": _GOOD},
     "arrival": {
         "arrived": _GOOD, "late": _WAIT, "missing": ("red", "folder_off"), "rejected": ("violet", "rule"),
-        "replaced": ("blue", "published_with_changes"),
+        "replaced": ("blue", "published_with_changes"), "deleted": ("gray", "auto_delete"),
     },
     "row_status": {
         "match": _GOOD, "amount_mismatch": ("orange", "difference"), "missing_at_bank": ("blue", "account_balance"),

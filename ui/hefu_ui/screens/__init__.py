@@ -13,9 +13,13 @@ from streamlit.navigation.page import StreamlitPage
 from hefu_ui.look.page import problems_shown
 from hefu_ui.screens import (
     alarms,
+    calendar,
     cases,
+    cockpit,
+    complaints,
     contracts,
     data_sets,
+    filings,
     inquiries,
     jobs,
     ledger,
@@ -23,8 +27,11 @@ from hefu_ui.screens import (
     new_contract,
     overview,
     participants,
+    registers,
     results,
     schedule,
+    subject_requests,
+    todo,
     users,
 )
 from hefu_ui.signed_in import me
@@ -58,11 +65,18 @@ class Screen:
 
 PAGES: tuple[Screen, ...] = (
     Screen("overview", "space_dashboard", "nav.work", everyone, overview.show),
+    Screen("todo", "checklist", "nav.work", everyone, todo.show),
     Screen("participants", "groups", "nav.cooperation", everyone, participants.show),
     Screen("data_sets", "database", "nav.cooperation", holds(Role.DATA_PROVIDER), data_sets.show),
     Screen("contracts", "contract", "nav.cooperation", everyone, contracts.show),
     Screen("new_contract", "note_add", "nav.cooperation", can_draft, new_contract.show),
     Screen("models", "model_training", "nav.cooperation", everyone, models.show),
+    Screen("cockpit", "verified_user", "nav.compliance", everyone, cockpit.show),
+    Screen("filings", "approval", "nav.compliance", everyone, filings.show),
+    Screen("calendar", "event", "nav.compliance", everyone, calendar.show),
+    Screen("registers", "menu_book", "nav.compliance", everyone, registers.show),
+    Screen("complaints", "feedback", "nav.compliance", everyone, complaints.show),
+    Screen("subject_requests", "person_alert", "nav.compliance", everyone, subject_requests.show),
     Screen("jobs", "account_tree", "nav.runs", everyone, jobs.show),
     Screen("schedule", "calendar_clock", "nav.runs", everyone, schedule.show),
     Screen("cases", "assignment", "nav.runs", holds(Role.DATA_PROVIDER), cases.show),

@@ -76,6 +76,8 @@ def _detail(digest: str) -> None:
             mono(short(digest), digest),
         ),
     )
+    if st.button(t("cockpit.open"), icon=":material/verified_user:", key="to_cockpit"):
+        go("cockpit", id=digest)
     if s.waits_for:
         with card(
             "waits",

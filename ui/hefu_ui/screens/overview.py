@@ -11,16 +11,9 @@ from hefu_ui.look.formats import clock, count, moment, org_name, rate, short, to
 from hefu_ui.look.html import Html, chip, esc, icon, mono, table
 from hefu_ui.look.page import card, empty, go, page_title
 from hefu_ui.look.states import look_of, state_chip
+from hefu_ui.look.todos import draw_todos
 from hefu_ui.signed_in import is_any, me, node
-from hefu_ui.words import language, named, pick, t
-
-_TODO_SYMBOLS = {
-    "sign_contract": "draw", "review_application": "person_search", "admit": "how_to_reg", "open_result": "mark_email_unread",
-    "alarm": "notifications_active", "inquiry": "quick_reference_all", "case": "assignment", "late_data": "schedule", "preparation": "fact_check", "approval": "approval",
-    "record": "manage_search",
-}  # fmt: skip
-
-_PAGES = {"alarm": "alarms", "record": "inquiries"}  # more exact than the page that the node names
+from hefu_ui.words import language, named, t
 
 
 def show() -> None:
@@ -87,19 +80,7 @@ def _failed(jobs: list[JobSummary]) -> int:
 def _todos(todos: list[Todo]) -> None:
     if not todos:
         empty("task_alt", t("overview.no_todos"), t("overview.no_todos_next"))
-    for i, todo in enumerate(todos[:8]):
-        words, action = st.columns([6, 1], vertical_alignment="center")
-        color = "orange" if todo.due_at else "blue"
-        due = f"<small>{esc(t('overview.due', at=when(todo.due_at)))}</small>" if todo.due_at else ""
-        words.html(
-            f'<div class="hf-feed"><div class="item"><span class="dot hf-{color}">{icon(_TODO_SYMBOLS.get(todo.kind, "task"))}</span>'
-            f"<div><b>{esc(pick(todo.title_zh, todo.title_en))}</b>{due}</div>{chip(named('todo', todo.kind), color)}</div></div>"
-        )
-        page = _PAGES.get(todo.kind, todo.page)
-        if page in st.session_state["pages"] and action.button(
-            t("do.handle"), key=f"todo_{i}", width="stretch"
-        ):
-            go(page, id=todo.subject)
+    draw_todos(todos[:8])
     if len(todos) > 8:
         st.caption(t("overview.more_todos", n=len(todos) - 8))
 

@@ -10,9 +10,11 @@ from typing import Literal
 
 from hefu_ui.words import (
     common,
+    compliance_pages,
     contract_pages,
     data_pages,
     evidence_kinds,
+    filing_pages,
     job_pages,
     ledger_pages,
     people_pages,
@@ -25,7 +27,8 @@ Words = dict[str, tuple[str, str]]
 CATALOGUE: Words = {
     key: both
     for part in (
-        common, states, evidence_kinds, people_pages, data_pages, contract_pages, job_pages, result_pages, ledger_pages
+        common, states, evidence_kinds, people_pages, data_pages, contract_pages, job_pages, result_pages, ledger_pages,
+        compliance_pages, filing_pages,
     )
     for key, both in part.WORDS.items()
 }  # fmt: skip

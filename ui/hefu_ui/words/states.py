@@ -76,6 +76,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "arrival.late": ("迟到", "Late"),
     "arrival.missing": ("缺失", "Missing"),
     "arrival.rejected": ("被拒收", "Rejected"),
+    "arrival.deleted": ("已删除", "Deleted"),
     "arrival.replaced": ("有更正", "Corrected"),
     "row_status.match": ("一致", "Match"),
     "row_status.amount_mismatch": ("金额不符", "Amount mismatch"),

@@ -5,29 +5,28 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from sqlmodel import Session, col, select
 
-from hefu.domain.businessdays import business_date
 from hefu.domain.contract import Contract
-from hefu.domain.filings import Filing, read_filing
 from hefu.domain.rules.gates import BEFORE_COMPUTE
-from hefu.domain.rules.matter import Gate, Matter
-from hefu.domain.verdict import Severity
-from hefu.node import contracts, filing_drafts, filings, preferences
+from hefu.node import cockpit, contracts, filing_drafts, filing_prefill, filings, preferences
+from hefu.node.cockpit import view_gate
 from hefu.node.compliance_models import (
+    Approval,
+    Cockpit,
     ComplianceBoard,
     FilingDraftView,
     FilingForm,
     FilingView,
-    GateView,
+    PrefilledForm,
     Reason,
 )
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.checks import safe
+from hefu.node.console.third_party import require_may_file
 from hefu.node.context import NodeContext
+from hefu.node.filing_views import view_draft, view_filing
 from hefu.node.refusals import not_found
-from hefu.store.base import now
 from hefu.store.node_tables import FilingDraftRow, FilingRow
-from hefu.store.signed import decode_envelope
 
 
 def create_router(ctx: NodeContext, access: Access) -> APIRouter:
@@ -64,17 +63,36 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     def prepare(
         form: FilingForm, person: Person = Depends(access.require("preparer", "approver"))
     ) -> FilingDraftView:
-        return _draft(filing_drafts.prepare(ctx, form.kind, form.content, person.username), person, True)
+        require_may_file(access, form.kind)
+        row = filing_drafts.prepare(ctx, form.kind, form.content, person.username)
+        return _draft(row, person, True)
 
     @router.post("/filing-drafts/{draft_id}/approve")
-    def approve(draft_id: str, person: Person = Depends(access.require("approver"))) -> FilingView:
-        digest = filing_drafts.approve(ctx, safe(draft_id), person.username)
+    def approve(
+        draft_id: str, approval: Approval | None = None, person: Person = Depends(access.require("approver"))
+    ) -> FilingView:
+        seen = None if approval is None else approval.digest
+        digest = filing_drafts.approve(ctx, safe(draft_id), person.username, seen=seen)
         with ctx.session() as session:
             return view_filing(session.get_one(FilingRow, digest))
 
     @router.post("/filing-drafts/{draft_id}/reject", status_code=204)
     def reject(draft_id: str, why: Reason, person: Person = Depends(access.require("approver"))) -> None:
         filing_drafts.reject(ctx, safe(draft_id), person.username, why.reason)
+
+    @router.get("/filing-forms/{kind}")
+    def form(
+        kind: str,
+        contract_id: str | None = None,
+        subject: str | None = None,
+        person: Person = Depends(access.require("preparer", "approver")),
+    ) -> PrefilledForm:
+        require_may_file(access, kind)
+        return filing_prefill.prefill(ctx, kind, contract_id, subject)
+
+    @router.get("/contracts/{digest}/cockpit")
+    def contract_cockpit(digest: str, person: Person = Depends(access.require())) -> Cockpit:
+        return cockpit.view_cockpit(ctx, safe(digest))
 
     @router.get("/contracts/{digest}/compliance")
     def board(digest: str, person: Person = Depends(access.require())) -> ComplianceBoard:
@@ -101,42 +119,5 @@ def view_board(ctx: NodeContext, session: Session, contract: Contract) -> Compli
     )
 
 
-def view_gate(gate: Gate, matter: Matter) -> GateView:
-    """One gate with its light."""
-    verdict = gate.verdict(matter)
-    warned = any(f.severity is Severity.WARN for f in verdict.findings)
-    return GateView(
-        point=gate.point,
-        name_zh=gate.name_zh,
-        name_en=gate.name_en,
-        light="red" if not verdict.passed else "amber" if warned else "green",
-        verdict=verdict,
-    )
-
-
-def view_filing(row: FilingRow) -> FilingView:
-    """A stored filing as the console shows it."""
-    filing: Filing = read_filing(decode_envelope(row.envelope).payload)
-    return FilingView(
-        digest=row.digest,
-        kind=row.kind,
-        issuer=row.issuer,
-        contract_id=row.contract_id,
-        issued_at=filing.issued_at,
-        valid_until=filing.valid_until,
-        in_force=filing.in_force(business_date(now())),
-        handed_in=row.handed_in,
-        content=filing.model_dump(mode="json"),
-    )
-
-
 def _draft(row: FilingDraftRow, person: Person, two: bool) -> FilingDraftView:
-    return FilingDraftView(
-        draft_id=row.draft_id,
-        kind=row.kind,
-        contract_id=row.contract_id,
-        content=row.content,
-        prepared_by=row.prepared_by,
-        prepared_at=row.prepared_at,
-        may_approve=person.may("approver") and not (two and row.prepared_by == person.username),
-    )
+    return view_draft(row, username=person.username, approver=person.may("approver"), two=two)

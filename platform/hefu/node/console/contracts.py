@@ -107,8 +107,9 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
         view_contract(ctx, safe(digest), person)
         content = json.dumps([request.kind.value, request.reason], ensure_ascii=False)
         kept = two_persons.pass_on(
-            ctx, "notice", digest, person.username, approver=person.may("approver"), content=content
-        )
+            ctx, "notice", digest, person.username, approver=person.may("approver"), content=content,
+            document=content.encode(),
+        )  # fmt: skip
         if kept is None:
             service.give_notice(ctx, digest, request.kind, request.reason, person.username)
             two_persons.settle(ctx, "notice", digest, person.username, content=content)

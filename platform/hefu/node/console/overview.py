@@ -16,6 +16,7 @@ from hefu.domain.businessdays import business_date
 from hefu.domain.contract import ContractState
 from hefu.domain.identity import Role
 from hefu.node import alarms, cases, contract_views, datasets, inquiries, records, results, two_persons
+from hefu.node import todo as compliance_todo
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.contracts import list_contracts
@@ -52,6 +53,12 @@ def create_router(ctx: NodeContext, access: Access, verification: Verification) 
     """overview."""
     router = APIRouter(route_class=ConsoleRoute)
 
+    @router.get("/todo")
+    def todo(person: Person = Depends(access.require())) -> list[Todo]:
+        found = results.list_views(ctx) if Role.REGULATOR in access.application.roles else []
+        participants = _or(list[ParticipantView](), lambda: list_participants(ctx))
+        return list(todos_of(ctx, access, person, list_contracts(ctx), participants, found))
+
     @router.get("/overview")
     def overview(person: Person = Depends(access.require())) -> Overview:
         regulator = Role.REGULATOR in access.application.roles
@@ -62,7 +69,7 @@ def create_router(ctx: NodeContext, access: Access, verification: Verification) 
         trend = [r for r in found if r.stands and r.opened_at is not None][:TREND_DAYS]
         online = {p.org_id: p.online for p in participants if p.online is not None}
         return Overview(
-            todos=list(_todos(ctx, access, person, contracts, participants, found)),
+            todos=list(todos_of(ctx, access, person, contracts, participants, found)),
             jobs=_or(list[JobSummary](), lambda: list_jobs(ctx, None, JOBS_SHOWN)),
             contracts=contracts,
             ledger=ledger,
@@ -92,7 +99,7 @@ def _unknown_ledger(ctx: NodeContext) -> LedgerState:
     )
 
 
-def _todos(
+def todos_of(
     ctx: NodeContext,
     access: Access,
     person: Person,
@@ -100,16 +107,33 @@ def _todos(
     participants: list[ParticipantView],
     found: list[ResultSummary],
 ) -> Iterator[Todo]:
-    """What this person may do now and nobody has done yet, by what the roles allow."""
+    """What this person may do now and nobody has done yet, by what the roles allow; what has a deadline first."""
+    all_of_them = _all_todos(ctx, access, person, contracts, participants, found)
+    yield from sorted(all_of_them, key=lambda item: (item.due_at is None, item.due_at or now()))
+
+
+def _all_todos(
+    ctx: NodeContext,
+    access: Access,
+    person: Person,
+    contracts: list[ContractSummary],
+    participants: list[ParticipantView],
+    found: list[ResultSummary],
+) -> Iterator[Todo]:
     roles = access.application.roles
     if person.may("approver"):
         yield from _to_approve(ctx, person)
         yield from _to_sign(ctx, contracts)
         yield from _to_admit(ctx, roles, participants)
+        yield from compliance_todo.filings_to_approve(ctx, person.username)
+        awaited = _or(list[JobSummary](), lambda: list_jobs(ctx, None, JOBS_SHOWN))
+        yield from compliance_todo.releases_to_decide(ctx, awaited)
     if person.may("preparer", "approver"):
         if Role.REGULATOR in roles:
             yield from _to_supervise(ctx, found)
         yield from _to_answer(ctx)
+        yield from compliance_todo.cases_to_answer(ctx)
+        yield from compliance_todo.due_soon(ctx)
     if person.may("preparer"):
         yield from _late_data(ctx)
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from hefu.node.console import (
     compliance,
+    compliance_lists,
     contract_life,
     contracts,
     data_sets,
@@ -37,6 +38,7 @@ def create_console_router(ctx: NodeContext) -> APIRouter:
         contracts,
         compliance,
         effect,
+        compliance_lists,
         jobs,
         results,
         supervision,
