@@ -111,7 +111,7 @@ def reconciliation(
                 form="row_status",
                 reviewers=tuple(draft.reviewers),
                 purpose_bound=clauses.PURPOSE_BOUND,
-                use_terms=UseTerms(valid_days=draft.retention_days),
+                use_terms=UseTerms(valid_days=max(1, draft.retention_days)),
             ),
         ),
         limits=build(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ _NEEDED = {
 def blank() -> Form:
     """An empty form with sensible values."""
     return {
-        "contract_id": f"T1-RECON-{today():%Y%m%d}", "title": "", "title_en": "", "purpose": "", "mandate_number": "",
+        "contract_id": f"T1-RECON-{today():%Y%m%d}", "title": "", "title_en": "", "purpose": "", "mandate_number": "", "mandate_digest": None,
         "institutions": [], "banks": [], "regulator": None, "auditor": None, "compute_parties": [],
         "owners": None, "data_sets": {}, "match_keys": ["serial"], "compare": "each", "window_days": 0, "rejected_percent": 0.0,
         "reveal_difference": True, "design": "F", "max_uses": 400, "max_rows": 10_000_000, "first_day": days_back(7),
@@ -37,6 +38,8 @@ def blank() -> Form:
 def missing(form: Form, step: str) -> list[str]:
     """What the step still lacks."""
     lacking = [name for name in _NEEDED.get(step, ()) if not form[name]]
+    if step == "template" and form["mandate_number"] and not form["mandate_digest"]:
+        lacking.append("mandate_file")
     if step == "parties" and len(form["compute_parties"]) != 3 and "compute_parties" not in lacking:
         lacking.append("compute_parties")
     return lacking
@@ -60,6 +63,7 @@ def to_draft(form: Form) -> dict[str, Any]:
         "first_day": form["first_day"].isoformat(),
         "cutoff_minutes": form["cutoff_hours"] * 60,
         "mandate_number": form["mandate_number"] or None,
+        "mandate_digest": form["mandate_digest"] if form["mandate_number"] else None,
     }
 
 
@@ -83,6 +87,12 @@ def template(form: Form) -> None:
     form["mandate_number"] = right.text_input(
         t("new.mandate"), form["mandate_number"], help=t("new.mandate_help")
     )
+    if form["mandate_number"]:
+        file = right.file_uploader(t("new.mandate_file"), help=t("new.mandate_file_help"))
+        if file is not None:
+            form["mandate_digest"] = hashlib.sha256(file.getvalue()).hexdigest()
+        if form["mandate_digest"]:
+            right.caption(f"SHA-256 {form['mandate_digest']}")
     form["title"] = left.text_input(t("new.title"), form["title"] or t("new.title_default_zh"))
     form["title_en"] = right.text_input(t("new.title_en"), form["title_en"] or t("new.title_default_en"))
     form["purpose"] = st.text_area(

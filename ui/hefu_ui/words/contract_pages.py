@@ -151,6 +151,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "依法定授权开展时填写，被监管方不得拒绝",
         "Where a statute requires it, a supervised party cannot refuse",
     ),
+    "new.mandate_file": ("法定授权文件", "The document of the mandate"),
+    "new.mandate_file_help": (
+        "仅计算文件摘要写入合约，文件本身不上传",
+        "Only the file's digest goes into the contract; the file itself is not kept",
+    ),
     "new.title": ("合约名称（中文）", "Title (Chinese)"),
     "new.title_en": ("合约名称（英文）", "Title (English)"),
     "new.title_default_zh": ("T+1 业务与资金对账", "T+1 业务与资金对账"),
