@@ -111,6 +111,7 @@ def cockpit(digest: str, contract_id: str = CONTRACT, state: str = "active") -> 
     ]
     return c.Cockpit(
         contract_id=contract_id, version=1, digest=digest, title="消费金融 T+1 业务与资金对账", title_en="T+1 reconciliation of consumer finance", state=state,
+        makes_model=False,
         triggers=["entrusting", "providing", "sensitive"], gates=gates, filings=filings(), coverage=coverage(), risk=risk(),
         waits=[c.WaitsFor(party="institution", what_zh="K1 合法性基础：补充授权", what_en="K1: mend the consent"),
                c.WaitsFor(party="bank", what_zh="K2 风险评估：提交影响评估", what_en="K2: file the assessment", due_on=day(-3))],

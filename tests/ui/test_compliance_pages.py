@@ -224,3 +224,17 @@ def test_the_month_turns(open_page: Open) -> None:
     before = _text(app).split('class="hf-month">')[1][:7]
     app.button(key="month_next").click().run()
     assert _text(app).split('class="hf-month">')[1][:7] != before
+
+
+def test_a_contract_that_makes_a_model_is_not_said_to_make_none(console: Any, open_page: Open) -> None:
+    import sys
+
+    from hefu_ui.look.nine_points import points_of
+
+    doubles = sys.modules["double_compliance"]
+    ledger = sys.modules["double_values"].ledger_state()
+    for makes, said in ((False, "本合约不产生模型"), (True, "尚未启用")):
+        cockpit = doubles.cockpit("0" * 64).model_copy(update={"makes_model": makes})
+        point = next(p for p in points_of(cockpit, ledger) if p.number == "3.6")
+        assert point.light == "gray"
+        assert said in point.said

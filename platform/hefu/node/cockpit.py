@@ -38,6 +38,7 @@ def view_cockpit(ctx: NodeContext, digest: str) -> Cockpit:
             title=contract.title,
             title_en=contract.title_en,
             state=row.state,
+            makes_model=contract.model_terms is not None or any(o.form == "model" for o in contract.outputs),
             triggers=sorted(triggers_of(contract, matter.filings, matter.today)),
             gates=gates,
             filings=[view_filing(r) for r in _filed(session, contract)],

@@ -143,6 +143,7 @@ class Cockpit(Shape):
     title: str
     title_en: str
     state: str
+    makes_model: bool
     triggers: list[str]
     gates: list[GateView]
     filings: list[FilingView]

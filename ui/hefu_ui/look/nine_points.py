@@ -74,9 +74,16 @@ def points_of(cockpit: Cockpit, ledger: LedgerState) -> list[Point]:
             own, said = _ledger(ledger)
             light = max(light, own, key=_WEIGHT.__getitem__)
         elif not here:
-            said = t({"3.6": "cockpit.no_model", "3.7": "cockpit.gate_later"}.get(number, "cockpit.no_gate"))
+            said = _no_gate(number, cockpit)
         found.append(Point(number, light, findings, gates, said))
     return found
+
+
+def _no_gate(number: str, cockpit: Cockpit) -> str:
+    """Why a point has no gate here."""
+    if number == "3.6" and not cockpit.makes_model:
+        return t("cockpit.no_model")
+    return t("cockpit.gate_later") if number == "3.7" else t("cockpit.no_gate")
 
 
 def _ledger(ledger: LedgerState) -> tuple[Light, str]:
