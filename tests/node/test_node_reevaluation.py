@@ -25,8 +25,10 @@ MANDATE = {
 }
 
 
-def use(ctx: Any, world: Any, contract: Contract, rows: int, job: str = "J20260302AAAAAAAA") -> None:
-    """As after a job that used this many rows."""
+def use(
+    ctx: Any, world: Any, contract: Contract, rows: int, job: str = "J20260302AAAAAAAA", rows_all: int = 0
+) -> None:
+    """As after a job that used this many rows, and so many of everybody."""
     commitment = world.prepared(ctx, contract, job)
     with ctx.session() as session:
         session.add(
@@ -36,6 +38,7 @@ def use(ctx: Any, world: Any, contract: Contract, rows: int, job: str = "J202603
                 commitment=commitment,
                 attempts=1,
                 rows=rows,
+                rows_all=rows_all,
                 at=now(),
             )
         )
@@ -53,8 +56,10 @@ def state(ctx: Any, contract: Contract) -> str:
 
 
 def closed_gates(ctx: Any, contract: Contract) -> list[str]:
+    """What keeps the gate on assessments (K2) closed."""
     with ctx.session() as session:
-        return [f.rule for f in closed(check_gates(filings.matter(ctx, session, contract)))]
+        verdicts = check_gates(filings.matter(ctx, session, contract))
+    return [f.rule for f in closed(v for v in verdicts if v.stage == "K2")]
 
 
 @pytest.fixture
@@ -102,6 +107,13 @@ def test_drift_is_filed_told_to_everybody_and_suspends(
     (evidence,) = world_kit.journal(bank, "reevaluation_drift")
     assert (evidence["drift"], evidence["filing"]) == (["rows:101>100"], outcome.filing)
     assert "processing_drifted" in closed_gates(bank, contract)
+
+
+def test_everybodys_rows_count_against_what_was_assessed(node: Any, world: Any, contract: Any) -> None:
+    bank = node("bank", contract)
+    use(bank, world, contract, 10, rows_all=101)
+    (outcome,) = reevaluation.reevaluate_all(bank)
+    assert outcome.drift == ("rows:101>100",)
 
 
 def test_a_second_look_files_again_but_suspends_once(node: Any, world: Any, contract: Any) -> None:
