@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from hefu.domain.identity import Role
-from hefu.node import alarms, contract_views, result_exports, results, statistics_table
+from hefu.node import alarms, contract_views, result_exports, result_terms, results, statistics_table
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.checks import safe
@@ -33,21 +33,28 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     reader = access.require("preparer", "approver", "viewer", org=Role.REGULATOR)
     worker = access.require("preparer", "approver", org=Role.REGULATOR)
 
+    def within_terms(job: str, request: Request) -> None:
+        """The contract's terms of use still allow it, from here."""
+        host = None if request.client is None else request.client.host
+        result_terms.require_within_terms(ctx, safe(job), host)
+
+    bound = [Depends(within_terms)]
+
     @router.get("/results")
     def list_results(
         contract_id: str | None = Query(None, max_length=40), person: Person = Depends(reader)
     ) -> list[ResultSummary]:
         return results.list_views(ctx, contract_id)
 
-    @router.post("/results/{job}/open")
+    @router.post("/results/{job}/open", dependencies=bound)
     def open_result(job: str, person: Person = Depends(worker)) -> ResultView:
         return results.open_result(ctx, safe(job), person.username)
 
-    @router.get("/results/{job}")
+    @router.get("/results/{job}", dependencies=bound)
     def one(job: str, person: Person = Depends(reader)) -> ResultView:
         return results.view(ctx, safe(job))
 
-    @router.get("/results/{job}/exceptions")
+    @router.get("/results/{job}/exceptions", dependencies=bound)
     def exceptions(
         job: str,
         status: str | None = Query(None, max_length=32),
@@ -59,7 +66,7 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
         opened = results.load_table(ctx, safe(job))
         return result_exports.exceptions(opened, status=status, owner=owner, offset=offset, limit=limit)
 
-    @router.get("/results/{job}/export.csv")
+    @router.get("/results/{job}/export.csv", dependencies=bound)
     def export_csv(job: str, person: Person = Depends(reader)) -> StreamingResponse:
         statistics = results.load_statistics(ctx, safe(job))
         chunks = (
@@ -70,7 +77,7 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
         headers = {"Content-Disposition": f'attachment; filename="{job}.csv"'}
         return StreamingResponse(chunks, media_type="text/csv; charset=utf-8", headers=headers)
 
-    @router.get("/results/{job}/export.xlsx")
+    @router.get("/results/{job}/export.xlsx", dependencies=bound)
     def export_xlsx(job: str, person: Person = Depends(reader)) -> Response:
         headers = {"Content-Disposition": f'attachment; filename="{safe(job)}.xlsx"'}
         return Response(_working_paper(ctx, job), media_type=_XLSX, headers=headers)
