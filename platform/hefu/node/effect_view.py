@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hefu.domain.businessdays import business_date
 from hefu.domain.contract import Contract
@@ -16,8 +16,10 @@ from hefu.domain.filings.assessment import EffectEvaluation
 from hefu.domain.filings.events import Complaint, IncidentReport
 from hefu.domain.rules.effect import effect_report
 from hefu.node import filings
-from hefu.node.context import NodeContext
+from hefu.node.context import COORDINATOR, NodeContext
+from hefu.node.refusals import refuse
 from hefu.store.base import now
+from hefu.wire.refusal import Refusal
 
 _NOT_FOR_THE_FORM = {"kind", "issuer", "issued_at", "replaces", "valid_until"}
 
@@ -56,6 +58,34 @@ def period(first: date | None, last: date | None, today: date) -> tuple[date, da
     """The period asked for; else the thirty days that end today."""
     last = last or today
     return first or last - timedelta(days=30), last
+
+
+def ask(ctx: NodeContext, contract: Contract, first: date, last: date) -> EffectFigures:
+    """The coordinator's figures of a period.
+
+    raises  PeerUnreachable, PeerRefused · Refusal (answer_unreadable) where it answers about something else
+    """
+    asked = {"from": first.isoformat(), "until": last.isoformat()}
+    answer = ctx.client.get(COORDINATOR, f"/api/contracts/{contract.contract_id}/effect", asked)
+    try:
+        told = EffectFigures.model_validate(answer)
+    except ValidationError as error:
+        raise _unreadable() from error
+    if (told.contract_id, told.period_from, told.period_until) != (contract.contract_id, *asked.values()):
+        raise _unreadable()
+    return told
+
+
+def _unreadable() -> Refusal:
+    return refuse(
+        502,
+        "answer_unreadable",
+        "平台方应答的格式、合约或日期不符",
+        "the coordinator's answer has another form, or is about another contract or period",
+        "请核对双方软件版本后重试",
+        "compare the two programs' versions, and try again",
+        party=COORDINATOR,
+    )
 
 
 def view(ctx: NodeContext, contract: Contract, told: EffectFigures, *, utility: str = "") -> EffectView:

@@ -19,7 +19,7 @@ from hefu.domain.filings.sources import SourceCheck
 from hefu.domain.rules.impact_assessment import triggers_of
 from hefu.domain.scope import scope_of
 from hefu.engine import ENGINE_VERSION
-from hefu.node import filings
+from hefu.node import effect_view, filings
 from hefu.node.compliance_models import PrefilledForm
 from hefu.node.context import NodeContext
 from hefu.node.live_contracts import all_filings
@@ -200,6 +200,13 @@ def _signatory(ctx: NodeContext, contract: Contract, subject: str | None, today:
     return {"contract": contract.digest}, {}, ["contract"]
 
 
+def _effect(ctx: NodeContext, contract: Contract, subject: str | None, today: date) -> Fill:
+    """The figures of the last thirty days; what the results were worth is the person's to say."""
+    told = effect_view.ask(ctx, contract, *effect_view.period(None, None, today))
+    content = effect_view.view(ctx, contract, told).content
+    return content, {}, [name for name in content if name not in ("contract_id", "utility")]
+
+
 _BY_CONTRACT: dict[str, Callable[[NodeContext, Contract, str | None, date], Fill]] = {
     "impact_assessment": _impact_assessment,
     "source_declaration": _source_declaration,
@@ -212,6 +219,7 @@ _BY_CONTRACT: dict[str, Callable[[NodeContext, Contract, str | None, date], Fill
     "complaint_outcome": _complaint_outcome,
     "subject_request_outcome": _request_outcome,
     "signatory": _signatory,
+    "effect_evaluation": _effect,
 }
 
 

@@ -11,9 +11,8 @@ from hefu.node import contracts, effect_view
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.checks import day, safe
-from hefu.node.console.upstream import fetch
 from hefu.node.context import NodeContext
-from hefu.node.effect_view import EffectFigures, EffectView
+from hefu.node.effect_view import EffectView
 from hefu.node.refusals import refuse
 from hefu.store.base import now
 
@@ -46,21 +45,7 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
                 "mend the days",
                 limit="from,until",
             )
-        asked = {"from": begin.isoformat(), "until": end.isoformat()}
-        told = fetch(ctx, f"/api/contracts/{contract.contract_id}/effect", EffectFigures, asked)
-        if (told.contract_id, told.period_from, told.period_until) != (
-            contract.contract_id,
-            asked["from"],
-            asked["until"],
-        ):
-            raise refuse(
-                502,
-                "answer_unreadable",
-                "平台方应答的合约或日期不符",
-                "the coordinator answered about another contract or period",
-                "请稍后重试",
-                "try again later",
-            )
+        told = effect_view.ask(ctx, contract, begin, end)
         return effect_view.view(ctx, contract, told, utility=utility)
 
     return router

@@ -10,6 +10,7 @@ AUDITOR_FILES = frozenset(
     {
         "admission_dossier",
         "third_party_assessment",
+        "effect_evaluation",
         "component_review",
         "input_review",
         "risk_notice_acknowledgement",
