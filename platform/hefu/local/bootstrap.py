@@ -215,13 +215,13 @@ def file_everything(system: LocalSystem, digest: str, *, leave_out: Collection[s
     with sign_in(system, "regulator") as client:
         view = client.get(f"/console/contracts/{digest}")
     contract = Contract.model_validate(view["document"])
-    roles = {org_id: organisation.roles for org_id, organisation in ORGANISATIONS.items()}
+    roles = {p.org_id: ORGANISATIONS[p.org_id].roles for p in contract.parties}
     forms = general_filings(roles, today) + contract_filings(contract, today)
     forms = [form for form in forms if form.kind not in leave_out]
-    with ThreadPoolExecutor(len(ORGANISATIONS)) as pool:
-        list(pool.map(lambda org: _file(system, org, [f for f in forms if f.issuer == org]), ORGANISATIONS))
+    with ThreadPoolExecutor(len(roles)) as pool:
+        list(pool.map(lambda org: _file(system, org, [f for f in forms if f.issuer == org]), roles))
         if not leave_out:
-            list(pool.map(lambda org: _await_open_gates(system, org, digest), ORGANISATIONS))
+            list(pool.map(lambda org: _await_open_gates(system, org, digest), roles))
 
 
 def _file(system: LocalSystem, org_id: str, forms: list[SampleFiling]) -> None:
