@@ -6,7 +6,6 @@ from functools import partial
 
 import streamlit as st
 from hefu.domain.contract import NoticeKind
-from hefu.domain.identity import Role
 from hefu.node.console_models import ContractView, NoticeRequest
 
 from hefu_ui.look.contract import draw_contract
@@ -15,7 +14,7 @@ from hefu_ui.look.html import chip, mono
 from hefu_ui.look.page import ask_reason, card, do, empty, go, page_title
 from hefu_ui.look.picker import chips, pick_row
 from hefu_ui.look.states import state_chip
-from hefu_ui.signed_in import may, me, node
+from hefu_ui.signed_in import may, node, only_audits
 from hefu_ui.words import language, named, t
 
 
@@ -130,7 +129,7 @@ def _notices(view: ContractView) -> None:
         "active": [(NoticeKind.SUSPEND, "pause_circle"), (NoticeKind.TERMINATE, "cancel")],
         "suspended": [(NoticeKind.RESUME, "play_circle"), (NoticeKind.TERMINATE, "cancel")],
     }.get(view.summary.state, [])
-    if not offers or not may("approver") or Role.AUDITOR in me().org_roles:
+    if not offers or not may("approver") or only_audits():
         return
     with st.container(horizontal=True, key="notices"):
         for kind, symbol in offers:
