@@ -21,6 +21,7 @@ flows_app = typer.Typer(no_args_is_help=True, help="The flow runner.")
 console_app = typer.Typer(no_args_is_help=True, help="The console.")
 ledger_app = typer.Typer(no_args_is_help=True, help="The evidence ledger.")
 job_app = typer.Typer(no_args_is_help=True, help="Jobs of the local system.")
+model_app = typer.Typer(no_args_is_help=True, help="Models and their licences.")
 data_app = typer.Typer(no_args_is_help=True, help="An organisation's data sets.")
 for name, sub in {
     "coordinator": coordinator_app,
@@ -29,6 +30,7 @@ for name, sub in {
     "console": console_app,
     "ledger": ledger_app,
     "job": job_app,
+    "model": model_app,
     "data": data_app,
 }.items():
     app.add_typer(sub, name=name)
@@ -285,6 +287,32 @@ def job_backfill(
 
     for summary in backfill(state or default_directory(), party, contract, first.date(), last.date()):
         typer.echo(f"{summary['business_date']}  {summary['job_id']}  {summary['state']}")
+
+
+@model_app.command("use")
+def model_use(
+    model: Annotated[str, typer.Argument(help="model id")],
+    node_url: Annotated[str, typer.Option(help="https://host:port of your own node")],
+    certificate: Annotated[Path, typer.Option(help="your node's certificate (public/tls.pem)")],
+    org_id: Annotated[str, typer.Option(help="your organisation")],
+    username: Annotated[str, typer.Option(help="an account with the role preparer or approver")],
+    password_file: Annotated[Path, typer.Option(help="file with its password")],
+    territory: Annotated[str, typer.Option(help="where it is used, as the licence names it")] = "CN",
+    purpose: Annotated[str, typer.Option(help="predict, customise or sublicense")] = "predict",
+    predictions: Annotated[int, typer.Option(help="how many predictions", min=1)] = 1,
+) -> None:
+    """Ask your own node for a use of a model; what the licence does not allow is refused with its reason."""
+    from hefu.local.console_client import ConsoleClient, ConsoleError
+
+    body = {"purpose": purpose, "predictions": predictions, "territory": territory}
+    password = password_file.read_text().strip()
+    with ConsoleClient(org_id, node_url, certificate, username, password) as client:
+        try:
+            used = client.post(f"/console/models/{model}/uses", body)
+        except ConsoleError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from error
+    typer.echo(f"{model}  {purpose}  {used['predictions']} predictions so far")
 
 
 @data_app.command("deliver")

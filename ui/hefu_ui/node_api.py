@@ -117,6 +117,10 @@ class NodeApi:
     def rejects(self, data_set_id: str, fingerprint: str) -> bytes:
         return self._bytes(f"data-sets/{_part(data_set_id)}/rejects", fingerprint=fingerprint)
 
+    def contract_pdf(self, digest: str, language: str) -> bytes:
+        """A contract's readable text with its signatures."""
+        return self._bytes(f"contracts/{_part(digest)}/pdf", language=language)
+
     def deliveries(self, contract_id: str, first: str, last: str) -> list[m.DeliveryView]:
         return self.get(
             "deliveries", list[m.DeliveryView], contract_id=contract_id, **{"from": first, "to": last}

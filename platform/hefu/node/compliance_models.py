@@ -266,6 +266,21 @@ class ModelUser(Shape):
     purposes: list[str]
 
 
+class NewModelUse(Shape):
+    """For what a model is to be used, where, and how often."""
+
+    purpose: Literal["predict", "customise", "sublicense"]
+    predictions: int = Field(default=1, ge=1, le=10**9)
+    territory: str = Field(min_length=1, max_length=200)
+
+
+class ModelUsed(Shape):
+    """A use that was allowed and counted."""
+
+    model_id: str
+    predictions: int
+
+
 class ModelView(Shape):
     """A model: ownership shares per part, licences in force, who may use it."""
 

@@ -365,3 +365,15 @@ class FilingDraftRow(NodeRow, table=True):
     decided_by: str = ""
     reason: str = ""
     digest: str | None = None
+
+
+class ModelUseRow(NodeRow, table=True):
+    """A use of a model by this organisation, as its licence allowed it."""
+
+    __tablename__ = "model_use"
+    id: int | None = Field(default=None, primary_key=True)
+    model_id: str = Field(index=True)  # uses so far
+    purpose: str
+    predictions: int = Field(sa_column=Column(BigInteger, nullable=False))
+    by: str
+    at: datetime = moment()

@@ -14,7 +14,7 @@ from hefu_ui.look.html import chip, mono
 from hefu_ui.look.page import ask_reason, card, do, empty, go, page_title
 from hefu_ui.look.picker import chips, pick_row
 from hefu_ui.look.states import state_chip
-from hefu_ui.signed_in import may, node
+from hefu_ui.signed_in import may, node, only_audits
 from hefu_ui.words import language, named, t
 
 
@@ -76,8 +76,10 @@ def _detail(digest: str) -> None:
             mono(short(digest), digest),
         ),
     )
-    if st.button(t("cockpit.open"), icon=":material/verified_user:", key="to_cockpit"):
-        go("cockpit", id=digest)
+    with st.container(horizontal=True):
+        if st.button(t("cockpit.open"), icon=":material/verified_user:", key="to_cockpit"):
+            go("cockpit", id=digest)
+        _pdf(view)
     if s.waits_for:
         with card(
             "waits",
@@ -90,6 +92,19 @@ def _detail(digest: str) -> None:
     draw_contract(view)
     _notices(view)
     st.caption(t("contracts.uses_line", used=count(s.uses), max=count(s.max_uses)))
+
+
+def _pdf(view: ContractView) -> None:
+    """The readable text as a file, made when it is asked for."""
+    s = view.summary
+    if st.button(t("contracts.make_pdf"), icon=":material/picture_as_pdf:", key="make_pdf"):
+        name = f"{s.contract_id}-v{s.version}-{language()}.pdf"
+        st.download_button(
+            t("contracts.download_pdf"),
+            node().contract_pdf(s.digest, language()),
+            file_name=name,
+            mime="application/pdf",
+        )
 
 
 def _signing(view: ContractView) -> None:
@@ -114,7 +129,7 @@ def _notices(view: ContractView) -> None:
         "active": [(NoticeKind.SUSPEND, "pause_circle"), (NoticeKind.TERMINATE, "cancel")],
         "suspended": [(NoticeKind.RESUME, "play_circle"), (NoticeKind.TERMINATE, "cancel")],
     }.get(view.summary.state, [])
-    if not offers or not may("approver"):
+    if not offers or not may("approver") or only_audits():
         return
     with st.container(horizontal=True, key="notices"):
         for kind, symbol in offers:

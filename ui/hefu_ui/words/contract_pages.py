@@ -29,7 +29,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "Your node checks the parties' admission, key digests and clauses first; your organisation's identity key signs.",
     ),
     "contracts.sign": ("签署合约", "Sign"),
-    "contracts.signed": ("已签署", "Signed"),
+    "contracts.signed": (
+        "已提交：双人复核开启时，须另一名复核人员再次操作后才签署",
+        "Submitted: with the two-person rule on, it is signed when another approver does the same",
+    ),
+    "contracts.make_pdf": ("合约文本（PDF）", "Contract text (PDF)"),
+    "contracts.download_pdf": ("下载合约文本", "Download the contract text"),
     "contract.canonical": ("签署的原文（RFC 8785）", "The signed bytes (RFC 8785)"),
     "contract.canonical_note": (
         "各方签名与摘要即针对以下字节。",

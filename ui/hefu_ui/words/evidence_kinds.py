@@ -21,6 +21,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "evidence.contract_suspended": ("暂停合约", "Contract suspended"),
     "evidence.contract_resumed": ("恢复合约", "Contract resumed"),
     "evidence.contract_terminated": ("终止合约", "Contract terminated"),
+    "evidence.model_used": ("使用模型", "Model used"),
+    "evidence.model_use_refused": ("拒绝使用模型", "Use of a model refused"),
     "evidence.approval_opened": ("发起审批", "Approval opened"),
     "evidence.approval_closed": ("审批结束", "Approval closed"),
     "evidence.supervision_refused": ("拒绝法定监管", "Supervision refused"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from hefu.node import due_dates, model_views, registers, sealed_cases, sealed_words
+from hefu.node import due_dates, model_uses, model_views, registers, sealed_cases, sealed_words
 from hefu.node.compliance_models import (
     DueDate,
     EntrustedView,
     FilingDraftView,
+    ModelUsed,
     ModelView,
     NewComplaint,
+    NewModelUse,
     NewSubjectRequest,
     OpenedWords,
     ProcessingRecord,
@@ -50,6 +52,18 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     @router.get("/models")
     def models(person: Person = Depends(access.require())) -> list[ModelView]:
         return model_views.list_models(ctx)
+
+    @router.post("/models/{model_id}/uses", status_code=201)
+    def use_model(model_id: str, asked: NewModelUse, person: Person = Depends(participant)) -> ModelUsed:
+        made = model_uses.use(
+            ctx,
+            safe(model_id),
+            asked.purpose,
+            predictions=asked.predictions,
+            territory=asked.territory,
+            user=person.username,
+        )
+        return ModelUsed(model_id=model_id, predictions=made)
 
     @router.get("/sealed-cases")
     def cases(person: Person = Depends(access.require())) -> list[SealedCase]:
