@@ -13,6 +13,7 @@ WAITING = [
     "tests/flows",
     "tests/repo",
     "tests/ui",
+    "tests/governance",
     "tests/system",
 ]  # the whole system last: it stays up until the end
 
