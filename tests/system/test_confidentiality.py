@@ -68,11 +68,17 @@ def job(world: Any) -> str:
 
 
 def test_the_search_finds_what_is_there(world: Any, job: str) -> None:
-    """The search itself, on the owner's own store and on packed forms."""
+    """The search itself, on a file in the owner's own store and on packed forms; what the node keeps is encrypted."""
     assert job
     planted = PLANTED["institution"]
-    found = "\n".join(map(str, _searched_files(world.system.node("institution").root, planted.values())))
-    assert found  # the owner's own file
+    root, values = world.system.node("institution").root, [v for k, v in planted.items() if k != "file"]
+    control = root / "data" / "control.csv"
+    control.write_text(f"{planted['serial']}\n", encoding="utf-8")
+    try:
+        assert any("control.csv" in str(hit) for hit in _searched_files(root, values))
+    finally:
+        control.unlink()
+    assert _searched_files(root / "data", values) == []
     packed = json.dumps({"payload": base64.b64encode(b'{"a": "PLANTEDINSTSERIAL88123"}').decode()})
     assert _hits(packed, planted.values())
     assert _hits(packed.encode(), planted.values())
