@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="session")
-def village() -> Iterator[Any]:
-    """Made by `village.py`: coordinator and six nodes, everybody admitted, data sets registered."""
+def _raise() -> Iterator[Any]:
     name = "hefu_village"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "village.py")
@@ -28,3 +26,15 @@ def village() -> Iterator[Any]:
             yield made
         finally:
             made.stop()
+
+
+@pytest.fixture(scope="session")
+def village() -> Iterator[Any]:
+    """Made by `village.py`: coordinator and six nodes, everybody admitted, data sets registered."""
+    yield from _raise()
+
+
+@pytest.fixture(scope="module")
+def own_village() -> Iterator[Any]:
+    """One of a module's own, for what is told of all contracts together."""
+    yield from _raise()

@@ -24,6 +24,12 @@ ID = bootstrap.CONTRACT_ID
 
 
 @pytest.fixture(scope="module")
+def village(own_village: Any) -> Any:
+    """Schedules ask about every contract: here there are no others."""
+    return own_village
+
+
+@pytest.fixture(scope="module")
 def digest(village: Any) -> str:
     """The sample contract in force, with everything filed, and one day done."""
     first = business_date(now()) - timedelta(days=6)
