@@ -8,6 +8,7 @@ is NULL) and `surplus` (true where a CSV row has more cells than the header). A 
 from __future__ import annotations
 
 import csv
+import errno
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -111,12 +112,19 @@ def _in_memory(bench: Workbench, stored: StoredFile, view: str) -> Path:
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Whatever goes wrong while a source is read leaves as FileUnreadable, without DuckDB's message: it quotes values."""
+    """Whatever goes wrong while a source is read leaves as FileUnreadable, without DuckDB's message: it quotes values.
+
+    A place that takes no more is no fault of the file: that leaves as it is.
+    """
     try:
         yield
     except SourceError:
         raise
-    except (OSError, FileSealInvalid, duckdb.Error) as error:
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise FileUnreadable(*_unreadable(name, error)) from None
+    except (FileSealInvalid, duckdb.Error) as error:
         raise FileUnreadable(*_unreadable(name, error)) from None
 
 
