@@ -378,6 +378,21 @@ class TestDeliveries:
         assert self.deliver(ready, days(1), "a") == []
         assert [h["job_id"] for h in jobs.startable(ready.ctx)] == [job.job_id]
 
+    def test_a_waiting_job_learns_at_once_that_its_contract_is_over(
+        self, ready: Any, days: Any, monkeypatch: Any
+    ) -> None:
+        contract = ready.active()
+        job = create(ready, days(1))
+        over = contract.limits.valid_until + timedelta(seconds=1)
+        ready.set_job(job.job_id, state="waiting", retry_at=over + timedelta(hours=1))
+        monkeypatch.setattr(contracts, "now", lambda: over)
+        contracts.expire(ready.ctx)
+        assert ready.job(job.job_id).retry_at == over
+        passed(ready, job, Stage.CHECK_PARTICIPANTS, Stage.CHECK_CONTRACT)
+        stopped(ready, job, Stage.CHECK_DATA_SOURCES, "waiting", "data_missing")
+        assert jobs.finish(ready.ctx, job.job_id, ready.job(job.job_id).lease) is JobState.WAITING
+        assert ready.job(job.job_id).retry_at <= now() + timedelta(seconds=5)
+
     def test_a_corrected_file_starts_a_new_version(self, ready: Any, days: Any) -> None:
         ready.active()
         first = create(ready, days(1))

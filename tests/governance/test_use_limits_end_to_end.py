@@ -108,7 +108,8 @@ def findings(answer: dict[str, Any]) -> list[tuple[str, str | None]]:
 
 def bodies(ctx: Any, tables: Any, kind: str) -> list[dict[str, Any]]:
     with ctx.session() as session:
-        rows = session.exec(select(tables.JournalRow).where(col(tables.JournalRow.kind) == kind)).all()
+        found = select(tables.JournalRow).where(col(tables.JournalRow.kind) == kind)
+        rows = session.exec(found.order_by(col(tables.JournalRow.signer_seq))).all()
     return [parse_evidence(decode_envelope(row.envelope)).body for row in rows]
 
 

@@ -390,13 +390,19 @@ def _all_resumed(session: Session, digest: str, sender: str) -> bool:
 
 
 def expire(ctx: CoordinatorContext) -> None:
-    """Move contracts past their validity to `expired`."""
+    """Move contracts past their validity to `expired`; jobs that wait under them learn of it at once."""
     with ctx.session() as session:
         for row in session.exec(select(ContractRow).where(ContractRow.state == ContractState.ACTIVE.value)):
             if now() > read_contract(row.document).limits.valid_until:
                 row.state = ContractState.EXPIRED.value
                 session.add(row)
                 ctx.record(session, "contract_expired", {}, contract=row.digest)
+                waiting = select(JobRow).where(
+                    JobRow.contract_digest == row.digest, JobRow.state == JobState.WAITING.value
+                )
+                for job in session.exec(waiting.with_for_update()):
+                    job.retry_at = now()
+                    session.add(job)
         session.commit()
 
 

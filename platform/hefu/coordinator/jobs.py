@@ -310,7 +310,8 @@ def _outcome(session: Session, job: JobRow, contract: Contract) -> JobState:
         if deadline is not None and now() >= deadline:
             missing = stopped.stage == Stage.CHECK_DATA_SOURCES
             return JobState.DATA_MISSING if missing else JobState.FAILED
-        job.retry_at = now() + timedelta(seconds=retry_seconds)
+        held = not contracts.runs_on(session, contracts.load(session, job.contract_digest)[0])
+        job.retry_at = now() + timedelta(seconds=min(retry_seconds, 5) if held else retry_seconds)
         return JobState.WAITING
     if (
         stopped.stage in (Stage.COMPUTE, Stage.CHECK_OUTPUT, Stage.RELEASE)
