@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from hefu.coordinator import ledger, registry
+from hefu.coordinator import jobs, ledger, registry, views
 from hefu.domain.errors import DocumentInvalid
 from hefu.domain.identity import APPLICATION_TYPE
 from hefu.keys.certificates import load_certificate, self_signed, to_pem
@@ -235,3 +235,25 @@ def test_a_key_is_read_from_the_signed_application(office: Any) -> None:
     office.ctx.directory.load()
     stranger = key_id(office.world.stranger.identity.public_key())
     assert office.ctx.directory.ledger_keys().resolve(stranger) is None
+
+
+def test_the_change_counter_moves_with_contracts_and_not_with_jobs(office: Any, days: Any) -> None:
+    before = views.change_counter(office.everybody().ctx)
+    contract = office.active()
+    signed = views.change_counter(office.ctx)
+    jobs.create(office.ctx, contract.contract_id, days(1), by="bank", reason="manual")
+    assert before < signed == views.change_counter(office.ctx)
+
+
+def test_every_step_of_an_admission_moves_the_change_counter(office: Any) -> None:
+    seen = [views.change_counter(office.ctx)]
+    digest = office.world.applications["bank"].digest
+    for step in (
+        lambda: office.apply("auditor", "operator", "bank"),
+        lambda: registry.review(office.ctx, digest, office.world.review("bank"), "auditor"),
+        lambda: registry.admit(office.ctx, digest, office.world.admission("bank"), "operator"),
+    ):
+        step()
+        seen.append(views.change_counter(office.ctx))
+    assert seen[0] == 0
+    assert seen == sorted(set(seen))

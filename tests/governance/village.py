@@ -29,6 +29,7 @@ from hefu.local.organisations import ORGANISATIONS
 from hefu.local.system import LocalSystem
 from hefu.node import outbox, service
 from hefu.node.context import NodeContext
+from hefu.node.following import follow
 from hefu.node.sessions import Attempts
 from hefu.node.switchboard import Switchboard
 from hefu.wire.client import Peer, SignedClient
@@ -106,7 +107,7 @@ class Village:
             ctx.client.apps = self.apps  # type: ignore[attr-defined]  # a Bridge
         for ctx in self.nodes.values():
             for target in (
-                lambda c=ctx: service._keep_in_step(c, None),  # type: ignore[misc, arg-type]  # no server to give a certificate to
+                lambda c=ctx: follow(c, None),  # type: ignore[misc]  # no server to give a certificate to
                 lambda c=ctx: outbox.work(c),  # type: ignore[misc]
             ):
                 thread = threading.Thread(target=target, daemon=True)

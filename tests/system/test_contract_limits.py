@@ -52,7 +52,11 @@ def test_an_expired_contract_is_refused_by_the_nodes_even_for_a_job_that_began_i
     view = world.await_end(job_id)
     assert view["summary"]["state"] == "refused"
     said = _rules(view, "check_data_sources")
-    assert {party for _, party in said} == {"institution", "bank", None}  # each for itself; None: the coordinator
+    assert {party for _, party in said} == {
+        "institution",
+        "bank",
+        None,
+    }  # each for itself; None: the coordinator
     assert {rule for rule, _ in said} <= {"contract_expired", "contract_not_active"}, said
     assert job_id in world.journal("bank", "order_refused")
     with pytest.raises(ConsoleError) as refused:

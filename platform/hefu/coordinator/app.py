@@ -178,6 +178,10 @@ def _add_registry(app: FastAPI, ctx: CoordinatorContext) -> None:
     def apply(body: ApplicationBody) -> dict[str, Any]:
         return registry.submit(ctx, body.envelope, body.certificate)
 
+    @app.get("/api/changes")
+    def changes(_sender: Sender) -> dict[str, int]:
+        return {"counter": views.change_counter(ctx)}
+
     @app.get("/api/participants")
     def participants(_sender: Sender, view: str = "") -> list[dict[str, Any]]:
         return views.participants(ctx) if view == "console" else registry.registry(ctx)

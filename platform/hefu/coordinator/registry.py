@@ -154,6 +154,11 @@ def review(ctx: CoordinatorContext, digest: str, envelope: str, sender: str) -> 
             "approved" if document.approved else "refused",
         )
         session.add(row)
+        ctx.record(
+            session,
+            "review_received",
+            {"org": row.org_id, "application": digest, "by": sender, "approved": document.approved},
+        )
         session.commit()
     ctx.directory.load()
 

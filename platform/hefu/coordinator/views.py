@@ -24,6 +24,7 @@ from hefu.store.coordinator_tables import (
     ContractRow,
     ContractSignatureRow,
     JobRow,
+    JournalRow,
     StageRow,
     UseRow,
 )
@@ -66,6 +67,16 @@ def _participant(row: ApplicationRow) -> dict[str, Any]:
         "applied_at": application.applied_at.isoformat(),
         "online": None,
     }
+
+
+def change_counter(ctx: CoordinatorContext) -> int:
+    """Grows with every change of registry, contracts or filings: each commits together with evidence that belongs to no job.
+
+    Nodes ask every second, and read the rest only when it has moved.
+    """
+    with ctx.session() as session:
+        newest = select(func.max(JournalRow.signer_seq)).where(col(JournalRow.job).is_(None))
+        return session.exec(newest).one() or 0
 
 
 def contract_summaries(ctx: CoordinatorContext, party: str) -> list[dict[str, Any]]:

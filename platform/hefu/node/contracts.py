@@ -285,8 +285,12 @@ def take_notice(ctx: NodeContext, envelope: str, *, by: str = "") -> None:
         session.commit()
 
 
-def sync(ctx: NodeContext) -> None:
-    """Take contracts, signatures and notices that concern this node from the coordinator, verifying each."""
+def sync(ctx: NodeContext) -> bool:
+    """Take contracts, signatures and notices that concern this node from the coordinator, verifying each.
+
+    False while something is left: a contract that does not verify, a signature of ours that was not taken.
+    """
+    all_taken = True
     with ctx.session() as session:
         settled = {
             r.digest
@@ -297,7 +301,7 @@ def sync(ctx: NodeContext) -> None:
     for summary in ctx.client.get(COORDINATOR, "/api/contracts"):
         digest = str(summary["digest"])
         if ctx.org_id in summary.get("waits_for", ()):
-            _hand_in_again(ctx, digest)
+            all_taken &= _hand_in_again(ctx, digest)
         known = counts.get(digest)
         if (
             digest in settled
@@ -308,20 +312,24 @@ def sync(ctx: NodeContext) -> None:
         try:
             take_bundle(ctx, digest, ctx.client.get(COORDINATOR, f"/api/contracts/{digest}"))
         except (DocumentInvalid, Refusal) as error:
+            all_taken = False
             log.error("contract %s is not taken: %s", digest, error)  # and the others are
+    return all_taken
 
 
-def _hand_in_again(ctx: NodeContext, digest: str) -> None:
-    """Our signature, if we gave one: the coordinator was not reached when we did, and nobody signs twice."""
+def _hand_in_again(ctx: NodeContext, digest: str) -> bool:
+    """Our signature, if we gave one: the coordinator was not reached when we did, and nobody signs twice. False: not taken."""
     with ctx.session() as session:
         signature = session.get(ContractSignatureRow, (digest, ctx.org_id))
     if signature is None:
-        return
+        return True
     envelope = encode_envelope(decode_envelope(signature.envelope))
     try:
         ctx.client.post(COORDINATOR, f"/api/contracts/{digest}/signatures", {"envelope": envelope})
     except WireError as error:
         log.warning("contract %s: our signature is not taken: %s", digest, error)
+        return False
+    return True
 
 
 def take_bundle(ctx: NodeContext, digest: str, bundle: dict[str, Any]) -> None:

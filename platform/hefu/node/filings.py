@@ -163,8 +163,12 @@ def _warn_authority(ctx: NodeContext, session: Session, filing: assessment.Reeva
         alarms.raise_finding(ctx, session, filing.contract_id or "", drifted(filing.issuer, filing.drift))
 
 
-def sync(ctx: NodeContext) -> None:
-    """Hand in what the coordinator has not got, and take what is new there. What does not verify is left out."""
+def sync(ctx: NodeContext) -> bool:
+    """Hand in what the coordinator has not got, and take what is new there. What does not verify is left out.
+
+    False while something is left for a later round, on either side.
+    """
+    all_taken = True
     with ctx.session() as session:
         waiting = session.exec(select(FilingRow).where(col(FilingRow.handed_in).is_(False))).all()
         known = set(session.exec(select(FilingRow.digest)).all())
@@ -173,6 +177,7 @@ def sync(ctx: NodeContext) -> None:
         try:
             ctx.client.post(COORDINATOR, "/api/filings", body)
         except PeerRefused as error:
+            all_taken = False
             if error.status != 404:  # the contract is not there yet: the next round
                 log.error("filing %s (%s) is refused: %s", row.digest[:12], row.kind, error)
             continue
@@ -187,7 +192,9 @@ def sync(ctx: NodeContext) -> None:
         try:
             take(ctx, ctx.client.get(COORDINATOR, f"/api/filings/{entry['digest']}")["envelope"])
         except (DocumentInvalid, Refusal, UnknownPeer) as error:
+            all_taken = False
             log.warning("filing %s of %s is not taken: %s", entry["digest"][:12], entry["issuer"], error)
+    return all_taken
 
 
 def of_contract(ctx: NodeContext, session: Session, contract: Contract) -> Filings:

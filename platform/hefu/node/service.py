@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 from pathlib import Path
 
@@ -14,10 +13,11 @@ from fastapi.responses import JSONResponse
 from hefu.domain.errors import DocumentInvalid
 from hefu.keys.keystore import create_keys, open_keys
 from hefu.keys.tls import server_context
-from hefu.node import contracts, filings, outbox, registry
+from hefu.node import outbox, registry
 from hefu.node.console.router import create_console_router
-from hefu.node.context import COORDINATOR, NodeContext
+from hefu.node.context import NodeContext
 from hefu.node.directory import Directory, UnknownPeer
+from hefu.node.following import follow
 from hefu.node.order_routes import create_order_router
 from hefu.node.peer_routes import create_peer_router
 from hefu.node.peer_supervision import create_peer_supervision_router
@@ -32,7 +32,6 @@ from hefu.store.journal import Journal
 from hefu.store.migrate import upgrade
 from hefu.store.nonces import DatabaseNonces
 from hefu.wire.client import SignedClient
-from hefu.wire.errors import WireError
 from hefu.wire.guard import Guard
 from hefu.wire.middleware import install_guard
 from hefu.wire.refusal import Refusal, invalid_request
@@ -127,29 +126,6 @@ def create_app(ctx: NodeContext, attempts: Attempts) -> FastAPI:
     return app
 
 
-def _keep_in_step(ctx: NodeContext, context: ssl.SSLContext) -> None:
-    """Apply once, then follow registry and contracts until the node stops."""
-    applied = admitted = False
-    while not ctx.stop.is_set():
-        try:
-            if not applied:
-                registry.apply(ctx)
-                applied = True
-            admitted = registry.sync(ctx, context) or admitted
-            if admitted:
-                contracts.sync(ctx)
-                filings.sync(ctx)
-        except Refusal as refusal:
-            log.error("registry: %s", refusal)
-            ctx.stop.wait(5)
-        except WireError as error:
-            log.warning("%s is not reached: %s", COORDINATOR, error)
-        except Exception:
-            log.exception("following the registry failed; trying again")
-        ctx.wake_sync.wait(timeout=ctx.settings.sync_seconds)
-        ctx.wake_sync.clear()
-
-
 def serve(root: Path, passphrase: bytes) -> None:
     """Run the node until it is told to stop."""
     ctx = open_context(root, passphrase)
@@ -159,7 +135,7 @@ def serve(root: Path, passphrase: bytes) -> None:
     app = create_app(ctx, attempts)
     switchboard.start()
     threads = [
-        threading.Thread(target=_keep_in_step, args=(ctx, context), name="registry", daemon=True),
+        threading.Thread(target=follow, args=(ctx, context), name="registry", daemon=True),
         threading.Thread(target=outbox.work, args=(ctx,), name="outbox", daemon=True),
     ]
     ctx.wake_outbox.set()

@@ -222,6 +222,9 @@ class JournalRow(CoordinatorRow, table=True):
     contract: str | None = None
     job: str | None = None
     at: datetime = moment()
+    __table_args__ = (
+        Index("newest_change_outside_jobs", "signer_seq", postgresql_where=text("job is null")),
+    )
 
 
 class NonceRow(CoordinatorRow, table=True):

@@ -4,6 +4,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "evidence.application_submitted": ("提交准入申请", "Application submitted"),
     "evidence.application_received": ("收到准入申请", "Application received"),
     "evidence.application_reviewed": ("准入审核", "Application reviewed"),
+    "evidence.review_received": ("收到准入审核意见", "Review received"),
     "evidence.certificate_issued": ("签发证书", "Certificate issued"),
     "evidence.participant_admitted": ("参与方准入", "Participant admitted"),
     "evidence.standing_set": ("变更参与方状态", "Standing set"),
