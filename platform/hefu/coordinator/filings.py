@@ -116,7 +116,11 @@ def matter(
         today=business_date(now()),
         rows=rows,
         job=job,
-        installed={name: code_digest(name) for name in COMPONENTS},
+        installed={
+            s.component: code_digest(s.component)
+            for s in contract.computation.steps
+            if s.component in COMPONENTS
+        },
         engine_version=ENGINE_VERSION,
     )
 
