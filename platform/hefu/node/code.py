@@ -10,7 +10,7 @@ from hefu.domain.contract import Contract
 from hefu.domain.verdict import Finding, Severity
 from hefu.engine import ENGINE_VERSION
 from hefu.node.context import NodeContext
-from hefu.wire.refusal import Refusal
+from hefu.node.refusals import refuse_for
 
 
 def check_code(ctx: NodeContext, contract: Contract) -> list[Finding]:
@@ -49,14 +49,4 @@ def require_code(ctx: NodeContext, contract: Contract) -> None:
     raises  Refusal code_differs with both digests
     """
     for finding in check_code(ctx, contract):
-        raise Refusal(
-            403,
-            finding.rule,
-            finding.message_zh,
-            finding.message_en,
-            party=finding.party,
-            stage="compute",
-            limit=finding.expected,
-            mend_zh=finding.mend_zh,
-            mend_en=finding.mend_en,
-        )
+        raise refuse_for(finding, stage="compute")

@@ -31,6 +31,7 @@ from hefu.domain.positions import check_positions
 from hefu.keys.public import load_public_ed25519, public_b64
 from hefu.node import alarms, registry
 from hefu.node.context import COORDINATOR, NodeContext
+from hefu.node.refusals import Refusal, refuse_for
 from hefu.store.base import now
 from hefu.store.node_tables import ContractNoticeRow, ContractRow, ContractSignatureRow, OrderRow
 from hefu.store.signed import (
@@ -42,7 +43,7 @@ from hefu.store.signed import (
     sign_document,
 )
 from hefu.wire.errors import WireError
-from hefu.wire.refusal import Refusal, not_found
+from hefu.wire.refusal import not_found
 
 log = logging.getLogger("hefu.node")
 
@@ -139,16 +140,7 @@ def sign(ctx: NodeContext, digest: str, user: str) -> None:
 def _sign(ctx: NodeContext, contract: Contract, user: str, *, proposing: bool) -> str:
     applications = verify_parties(ctx, contract)
     for finding in check_positions(contract, {org: read_application(a) for org, a in applications.items()}):
-        raise Refusal(
-            422,
-            finding.rule,
-            finding.message_zh,
-            finding.message_en,
-            party=finding.party,
-            limit=finding.expected,
-            mend_zh=finding.mend_zh,
-            mend_en=finding.mend_en,
-        )
+        raise refuse_for(finding, status=422)
     for step in contract.computation.steps:
         check_step(step.component, step.parameters)
     check_outputs(contract)

@@ -11,7 +11,8 @@ from hefu.domain.filings import Filing
 from hefu.node import filings, preferences
 from hefu.node.context import NodeContext
 from hefu.node.filing_views import draft_digest
-from hefu.node.refusals import conflict, not_found, refuse
+from hefu.node.refusals import conflict, not_found
+from hefu.node.two_persons import same_person
 from hefu.store.base import now
 from hefu.store.node_tables import FilingDraftRow
 
@@ -56,16 +57,7 @@ def approve(ctx: NodeContext, draft_id: str, user: str, *, seen: str | None = No
                 "reload the page and read the document again",
             )
         if preferences.two_person(session) and row.prepared_by == user:
-            raise refuse(
-                403,
-                "same_person",
-                "经办人不能复核自己经办的备案文件",
-                "who prepared a filing cannot approve it",
-                "请另一名复核人员复核，或由管理员关闭双人复核",
-                "let another approver decide, or have an administrator switch the two-person rule off",
-                party=ctx.org_id,
-                limit="two_person",
-            )
+            raise same_person(ctx)
         content = _named(row.kind, row.content, prepared=row.prepared_by, approved=user)
         row.digest = filings.file(ctx, filings.build(ctx, row.kind, content), user, session)
         row.state, row.decided_by = "approved", user

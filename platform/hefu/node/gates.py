@@ -13,7 +13,7 @@ from hefu.domain.verdict import Finding
 from hefu.node import filings
 from hefu.node.context import NodeContext
 from hefu.node.order_evidence import where
-from hefu.wire.refusal import Refusal
+from hefu.node.refusals import refuse_for
 
 
 def check(ctx: NodeContext, order: Order, contract: Contract, *, rows: int | None = None) -> list[Finding]:
@@ -38,15 +38,4 @@ def require_open(ctx: NodeContext, order: Order, contract: Contract, *, rows: in
     found = check(ctx, order, contract, rows=rows)
     if not found:
         return
-    first = found[0]
-    raise Refusal(
-        403,
-        first.rule,
-        first.message_zh,
-        first.message_en,
-        party=first.party or ctx.org_id,
-        stage=order.stage.value,
-        limit=first.expected or None,
-        mend_zh=first.mend_zh,
-        mend_en=first.mend_en,
-    )
+    raise refuse_for(found[0], party=ctx.org_id, stage=order.stage.value)

@@ -13,7 +13,7 @@ from hefu.domain.filings import Filings, read_filing
 from hefu.domain.filings.models import LicenceGrant, LicenceRevocation, ModelRegistration
 from hefu.domain.rules.models import Purpose, check_model_use
 from hefu.node.context import NodeContext
-from hefu.node.refusals import refuse
+from hefu.node.refusals import refuse_for
 from hefu.store.base import now
 from hefu.store.node_tables import FilingRow, ModelUseRow
 from hefu.store.signed import decode_envelope
@@ -49,16 +49,7 @@ def use(
                 session, "model_use_refused", {"model": model_id, "rule": first.rule, "purpose": purpose}
             )
             session.commit()
-            raise refuse(
-                403,
-                first.rule,
-                first.message_zh,
-                first.message_en,
-                first.mend_zh,
-                first.mend_en,
-                party=ctx.org_id,
-                limit=first.expected or None,
-            )
+            raise refuse_for(first, party=ctx.org_id)
         counted = predictions if purpose == "predict" else 0
         session.add(ModelUseRow(model_id=model_id, purpose=purpose, predictions=counted, by=user, at=now()))
         ctx.record(

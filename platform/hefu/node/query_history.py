@@ -24,12 +24,12 @@ from hefu.domain.verdict import Finding
 from hefu.keys.sealing import SealHeader, open_sealed, seal
 from hefu.node.context import NodeContext
 from hefu.node.kept_groups import SUBJECTS_FILE, load_subjects
+from hefu.node.refusals import refuse_for
 from hefu.node.settings import write_private
 from hefu.node.storage_keys import job_key
 from hefu.node.uses import committed
 from hefu.store.base import now
 from hefu.store.node_tables import AnsweredQueryRow
-from hefu.wire.refusal import Refusal
 
 MIN_DIFFERENCE = 20
 
@@ -72,17 +72,7 @@ def keep(ctx: NodeContext, session: Session, order: Order, contract: Contract, f
     row = committed(session, order.job)
     commitment = str(row.input["commitment"]) if row is not None else ""
     for finding in check(ctx, session, order, contract, commitment, folder):
-        raise Refusal(
-            403,
-            finding.rule,
-            finding.message_zh,
-            finding.message_en,
-            party=ctx.org_id,
-            stage="compute",
-            limit=finding.expected,
-            mend_zh=finding.mend_zh,
-            mend_en=finding.mend_en,
-        )
+        raise refuse_for(finding, party=ctx.org_id, stage="compute")
     if session.get(AnsweredQueryRow, (contract.contract_id, order.job, commitment)) is not None:
         return
     subjects = _of_input(ctx, session, order, contract, folder)

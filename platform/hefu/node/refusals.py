@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from hefu.domain.verdict import Finding
 from hefu.wire.refusal import Refusal
 
-__all__ = ["Refusal", "conflict", "not_found", "refuse"]
+__all__ = ["Refusal", "conflict", "not_found", "refuse", "refuse_for"]
 
 
 def refuse(
@@ -30,6 +31,26 @@ def refuse(
         limit=limit,
         mend_zh=mend_zh,
         mend_en=mend_en,
+    )
+
+
+def refuse_for(
+    finding: Finding, *, status: int = 403, party: str | None = None, stage: str | None = None
+) -> Refusal:
+    """What a rule found, as a refusal.
+
+    party  whom it concerns where the finding names nobody
+    """
+    return Refusal(
+        status,
+        finding.rule,
+        finding.message_zh,
+        finding.message_en,
+        party=finding.party or party,
+        stage=stage,
+        limit=finding.expected or None,
+        mend_zh=finding.mend_zh,
+        mend_en=finding.mend_en,
     )
 
 

@@ -10,7 +10,7 @@ from hefu.domain.businessdays import business_date
 from hefu.domain.contract import read_contract
 from hefu.domain.rules.output.terms import check_use
 from hefu.node.context import NodeContext
-from hefu.node.refusals import refuse
+from hefu.node.refusals import refuse_for
 from hefu.store.base import now
 from hefu.store.node_tables import ContractRow, ResultRow
 
@@ -32,14 +32,4 @@ def require_within_terms(ctx: NodeContext, job: str, address: str | None) -> Non
         released = business_date(row.received_at or now())
         verdict = check_use(output.use_terms, released, today, address)
         for finding in verdict.findings:
-            raise refuse(
-                403,
-                finding.rule,
-                finding.message_zh,
-                finding.message_en,
-                finding.mend_zh,
-                finding.mend_en,
-                party=ctx.org_id,
-                stage="release",
-                limit=finding.expected,
-            )
+            raise refuse_for(finding, party=ctx.org_id, stage="release")

@@ -27,10 +27,10 @@ from hefu.domain.verdict import Finding, Severity
 from hefu.node import filings
 from hefu.node.context import NodeContext
 from hefu.node.order_evidence import where
+from hefu.node.refusals import Refusal, refuse_for
 from hefu.store.base import now
 from hefu.store.node_tables import ContractRow, JobRow, UseRow
 from hefu.store.signed import decode_envelope
-from hefu.wire.refusal import Refusal
 
 
 def consume(ctx: NodeContext, session: Session, order: Order, contract: Contract) -> None:
@@ -260,18 +260,7 @@ def _check(
 def _refuse_first(found: Sequence[Finding]) -> None:
     if not found:
         return
-    first = found[0]
-    raise Refusal(
-        403,
-        first.rule,
-        first.message_zh,
-        first.message_en,
-        party=first.party,
-        stage="compute",
-        limit=first.expected,
-        mend_zh=first.mend_zh,
-        mend_en=first.mend_en,
-    )
+    raise refuse_for(found[0], stage="compute")
 
 
 def _evidence_invalid(ctx: NodeContext) -> Refusal:
