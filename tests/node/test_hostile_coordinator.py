@@ -61,7 +61,7 @@ class Liar:
         self.bundles: dict[str, dict[str, Any]] = {}
         self.states: dict[str, str] = {}
         self.receipts: Callable[[list[str]], list[str | None]] = lambda envelopes: [None] * len(envelopes)
-        self.asked = 0
+        self.asked = self.rounds = 0
 
     def lookup(self, sender: str, key_id: str) -> Sender:
         return Sender(load_public_ed25519(self.world.applications[sender].keys.identity), "active")
@@ -79,6 +79,11 @@ class Liar:
             protect_prefixes=("/api",),
             open_routes=[("POST", "/api/applications")],
         )
+
+        @app.get("/api/changes")
+        def changes() -> Any:
+            self.rounds += 1
+            return {"counter": self.rounds}  # something has changed, always
 
         @app.get("/api/participants")
         def participants() -> Any:
