@@ -476,6 +476,23 @@ def test_the_same_set_under_another_job_is_refused_and_a_retry_is_not(owner: Own
     assert owner.check(SECOND, "2026-03-03") == ["query_repeated"]
 
 
+def test_events_of_another_day_are_no_repeat_and_those_of_the_same_day_are(
+    world: Any, node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A standing contract about each day's payments asks about the same people every day; a state would be asked twice."""
+    state = clauses()
+    rows = [d | {"events": True} if d["owner"] == "bank" else d for d in state["data_sets"]]
+    contract = world.contract(**state | {"data_sets": rows})
+    owner = Owner(world, node("bank", contract), contract, monkeypatch)
+    owner.deliver(BIG, "2026-03-02")
+    owner.deliver(WITHOUT, "2026-03-03")
+    assert owner.check(FIRST, "2026-03-02") == []
+    owner.answer(FIRST, "2026-03-02")
+    assert owner.check(SECOND, "2026-03-03") == []
+    owner.answer(SECOND, "2026-03-03")
+    assert owner.check(THIRD, "2026-03-03") == ["query_repeated"]
+
+
 def test_a_set_that_differs_by_enough_is_answered(owner: Owner) -> None:
     owner.deliver(CROWD, "2026-03-02")
     owner.deliver(people(40, start=10), "2026-03-03")

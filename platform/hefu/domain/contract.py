@@ -100,6 +100,8 @@ class ContractDataSet(Document):
     subject_field  the field that names the data subject: withdrawals are matched on it, groups counted in it
     important      important data 重要数据 (K4): consent does not cure what it lacks
     minors         data of people under fourteen
+    events         each row is an event of the business date that it is delivered for: another day's values are others, and
+                   statistics of two days do not repeat each other. Otherwise rows are a state that days share
     """
 
     data_set_id: Name
@@ -115,6 +117,7 @@ class ContractDataSet(Document):
     subject_field: Name | None = None
     important: bool = False
     minors: bool = False
+    events: bool = False
     quality: QualityRules | None = None
     minimum_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
 

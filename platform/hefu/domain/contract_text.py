@@ -191,6 +191,13 @@ class _Renderer:
                         d.minors,
                         self.say("不满十四周岁未成年人个人信息", "personal information of minors under 14"),
                     ),
+                    (
+                        d.events,
+                        self.say(
+                            "逐日发生数据（各业务日期的数值互不相同）",
+                            "events of each business date (other days hold other values)",
+                        ),
+                    ),
                 )
                 if said
             ]

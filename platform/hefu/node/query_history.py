@@ -58,7 +58,7 @@ def check(
     if any((row.job, row.commitment) == (order.job, commitment) for row in rows):
         return []
     history = [Query(row.statistic, row.measure, _opened(ctx, row)) for row in rows]
-    statistic, measure = _names(ctx, contract)
+    statistic, measure = _names(ctx, order, contract)
     query = Query(statistic, measure, _of_input(ctx, session, order, contract, folder))
     found = check_query(history, query, contract.min_set_difference or MIN_DIFFERENCE).findings
     return [finding.model_copy(update={"party": ctx.org_id}) for finding in found]
@@ -76,7 +76,7 @@ def keep(ctx: NodeContext, session: Session, order: Order, contract: Contract, f
     if session.get(AnsweredQueryRow, (contract.contract_id, order.job, commitment)) is not None:
         return
     subjects = _of_input(ctx, session, order, contract, folder)
-    statistic, measure = _names(ctx, contract)
+    statistic, measure = _names(ctx, order, contract)
     name = hashlib.sha256(f"{order.job}/{commitment}".encode()).hexdigest()
     kept = AnsweredQueryRow(
         contract_id=contract.contract_id,
@@ -107,13 +107,14 @@ def keep(ctx: NodeContext, session: Session, order: Order, contract: Contract, f
     session.add(kept)
 
 
-def _names(ctx: NodeContext, contract: Contract) -> tuple[str, str]:
-    """(digest of the statistic as it is asked, digest of what is summed)."""
+def _names(ctx: NodeContext, order: Order, contract: Contract) -> tuple[str, str]:
+    """(digest of the statistic as it is asked, digest of what is summed). Events of another day are something else."""
     step = contract.computation.steps[0]
     parameters = AggregateParameters.model_validate(step.parameters)
     allowed = next(d for d in contract.data_sets if d.owner == ctx.org_id)
-    statistic = f"{allowed.data_set_id}\0{allowed.row_filter}\0{parameters.model_dump_json()}"
-    measure = f"{allowed.data_set_id}\0{parameters.value or ''}"
+    day = order.business_date if allowed.events else ""
+    statistic = f"{allowed.data_set_id}\0{day}\0{allowed.row_filter}\0{parameters.model_dump_json()}"
+    measure = f"{allowed.data_set_id}\0{day}\0{parameters.value or ''}"
     return hashlib.sha256(statistic.encode()).hexdigest(), hashlib.sha256(measure.encode()).hexdigest()
 
 
