@@ -56,7 +56,7 @@ from hefu.domain.dataset import DataSet
 from hefu.domain.identity import Role, Standing
 from hefu.domain.job import JobState, Stage
 from hefu.domain.verdict import Verdict
-from hefu.node.contract_life_models import PreparationView
+from hefu.node.contract_life_models import FurtherTerms, PreparationView
 
 UserRole = Literal["admin", "preparer", "approver", "viewer"]
 
@@ -199,6 +199,14 @@ class DataSetView(Shape):
     contracts: list[str] = []
 
 
+class PublishedView(Shape):
+    """A data set that an organisation published: its shape, never a row."""
+
+    owner: str
+    definition: DataSet
+    schema_digest: str
+
+
 class ArrivalView(Shape):
     """One data set on one day. `amount_cents` stays at the owner's node."""
 
@@ -306,6 +314,7 @@ class ReconciliationDraft(Shape):
     mandate_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     reviewers: list[str] = []
     signing_days: int = 7
+    terms: FurtherTerms = FurtherTerms()
 
 
 class NoticeRequest(Shape):

@@ -25,6 +25,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hefu.domain.approval import Approval
+from hefu.domain.dataset import LegalBasis
+from hefu.domain.document import Digest
+from hefu.domain.terms import ConsentKind, Day, Operation
 
 
 class _Shape(BaseModel):
@@ -88,6 +91,54 @@ class TemplateView(_Shape):
     fields: list[TemplateField]
 
 
+class ConsentTerms(_Shape):
+    """One link of a data set's consent chain as the form asks for it.
+
+    collector     "" stands for the owner itself
+    participants  none: every party of the contract
+    """
+
+    collector: str = Field(default="", max_length=200)
+    notice_digest: Digest
+    notice_version: str = Field(min_length=1, max_length=200)
+    kinds: list[ConsentKind] = Field(min_length=1)
+    participants: list[str] = []
+    operations: list[Operation] = Field(min_length=1)
+    obtained_on: Day
+    expires_on: Day | None = None
+
+
+class DataSetTerms(_Shape):
+    """What a form adds to one owner's data set; null and "" keep what the draft says.
+
+    subject_field  the column that names the data subject: withdrawals are matched on it
+    """
+
+    row_filter: str = Field(default="", max_length=4000)
+    legal_basis: LegalBasis | None = None
+    legal_basis_note: str = Field(default="", max_length=4000)
+    subject_field: str | None = None
+    consents: list[ConsentTerms] = []
+
+
+class TrialTerms(_Shape):
+    """A pilot's limits, and the acceptance 验收 that ends it."""
+
+    max_rows: int = Field(ge=1)
+    max_uses: int = Field(ge=1)
+    acceptance_due: Day
+    evidence: str = Field(min_length=1, max_length=200)
+    confirmed_by: list[str] = Field(min_length=1)
+
+
+class FurtherTerms(_Shape):
+    """Clauses that any template's form may add. `data_sets`: owner → what is added to its data set."""
+
+    authorisation: Literal["standing", "per_use"] = "standing"
+    trial: TrialTerms | None = None
+    data_sets: dict[str, DataSetTerms] = {}
+
+
 class TemplateDraft(_Shape):
     """The form of a template. `parameters` are the component's own."""
 
@@ -114,6 +165,7 @@ class TemplateDraft(_Shape):
     signing_days: int = Field(default=7, ge=1, le=90)
     mandate_number: str | None = None
     mandate_digest: str | None = None
+    terms: FurtherTerms = FurtherTerms()
 
 
 class RenewalRequest(_Shape):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Depends
 from pydantic import Discriminator, Tag
 
 from hefu.domain.contract import Contract
-from hefu.node import contract_views, drafts, template_drafts, two_persons
+from hefu.node import contract_views, draft_terms, drafts, template_drafts, two_persons
 from hefu.node import contracts as service
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
@@ -64,6 +64,7 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
             contract = template_drafts.draft_from_template(ctx, request, known)
         else:
             contract = drafts.reconciliation(ctx, request, known)
+        contract = draft_terms.add_terms(contract, request.terms)
         return contract_views.view_draft(ctx, contract, approver=person.may("approver"))
 
     @router.post("", status_code=201)

@@ -13,7 +13,8 @@ from hefu.node.arrivals import take_in
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
 from hefu.node.console.uploads import read_upload
-from hefu.node.console_models import ArrivalView, DataSetView
+from hefu.node.console.upstream import fetch
+from hefu.node.console_models import ArrivalView, DataSetView, PublishedView
 from hefu.node.context import NodeContext
 
 _FORM = {
@@ -36,6 +37,10 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     @router.get("")
     def list_data_sets(person: Person = Depends(access.require())) -> list[DataSetView]:
         return datasets.list_views(ctx)
+
+    @router.get("/published")
+    def published(person: Person = Depends(access.require())) -> list[PublishedView]:
+        return fetch(ctx, "/api/data-sets", list[PublishedView])
 
     @router.post("", status_code=201)
     def register(data_set: DataSet, person: Person = Depends(access.require("preparer"))) -> DataSetView:
