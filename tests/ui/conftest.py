@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hefu.node.console_models import Session
 from hefu_ui.config import ConsoleConfig, NodeAddress
@@ -18,6 +22,11 @@ from streamlit.util import calc_hash
 
 HERE = Path(__file__).parent
 MAIN = Path(sys.modules["hefu_ui"].__file__ or "").parent / "main.py"
+SERVE = "import sys; from pathlib import Path; from hefu_ui.server import serve; serve(Path(sys.argv[1]))"
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 ORGS = ("institution", "bank", "regulator", "operator", "auditor")
 
 
@@ -34,6 +43,7 @@ def _module(name: str) -> Any:
 
 
 values = _module("double_values")
+governance = _module("double_governance")
 compliance = _module("double_compliance")
 double = _module("double_node")
 
@@ -99,3 +109,64 @@ def open_page(console: Console, calls: object, monkeypatch: pytest.MonkeyPatch) 
         return app
 
     return run
+
+
+@pytest.fixture(scope="module")
+def address(
+    nodes: dict[str, tuple[Any, NodeAddress]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A served console's address."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("console")
+    config = {"nodes": {org: a.model_dump(mode="json") for org, (_, a) in nodes.items()}, "port": port}
+    (folder / "console.json").write_text(json.dumps(config))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(folder / "console.json")], cwd=folder, stdout=log, stderr=log
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200:
+                    break
+            except httpx.HTTPError:
+                pass
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail((folder / "log").read_text())
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def enter(address: str, require_program: Callable[[str], str]) -> Iterator[Callable[..., Any]]:
+    """`enter("bank")`: a page of a real browser in which somebody of that organisation has signed in."""
+    chromium = require_program("chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as tool:
+        browser = tool.chromium.launch(executable_path=chromium, args=FLAGS)
+
+        def run(org: str, user: str = "wang", path: str = "") -> Any:
+            context = browser.new_context(viewport={"width": 1440, "height": 1600}, locale="zh-CN")
+            page = context.new_page()
+            page.set_default_timeout(20_000)
+            page.goto(address + "/auth/login")
+            page.select_option("#org", org)
+            page.fill("#account", user)
+            page.fill("#password", double.PASSWORD)
+            page.click("button[type=submit]")
+            page.wait_for_selector(".hf-title")
+            if path:
+                page.goto(f"{address}/{path}")
+                page.wait_for_selector(".hf-title")
+            return page
+
+        yield run
+        browser.close()

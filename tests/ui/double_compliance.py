@@ -15,6 +15,7 @@ from hefu.node import console_models as m
 from hefu.node.cockpit import view_gate
 from hefu.node.contract_life_models import PreparationView
 
+from double_governance import proposal  # type: ignore[import-not-found]  # isort: skip
 from double_values import CONTRACT, NOW, ago, contract, day, sha  # type: ignore[import-not-found]  # isort: skip
 
 
@@ -267,7 +268,7 @@ def add_compliance(
     ]  # fmt: skip
     get("todo", lambda: [*extra, *todos(org)])
     get("contracts/{digest}/cockpit", lambda digest: cockpit(digest))
-    get("preparations", lambda: [preparation()] if org == "bank" else [])
+    get("preparations", lambda: [preparation(), proposal()] if org == "bank" else [])
     get("filings", filings)
     get("filing-forms/{kind}", lambda kind, contract_id=None, subject=None: form(kind, contract_id))
     get("filing-drafts", lambda: [draft(), draft("wang", may=False)])

@@ -21,6 +21,7 @@ from hefu.domain.dataset import DataSet, schema_digest
 from hefu.domain.job import JobState
 from hefu.keys.tls import self_signed, to_pem
 from hefu.node import console_models as m
+from hefu.node.contract_life_models import TemplateDraft
 
 from double_values import (  # type: ignore[import-not-found]  # isort: skip
     NOW, PEOPLE, alarms, arrivals, cases, contract, contract_view, data_set_view, day, deliveries, entries, exceptions,
@@ -28,6 +29,7 @@ from double_values import (  # type: ignore[import-not-found]  # isort: skip
 )  # fmt: skip
 
 from double_compliance import add_compliance  # type: ignore[import-not-found]  # isort: skip
+from double_governance import add_governance, preparation  # type: ignore[import-not-found]  # isort: skip
 
 PASSWORD = "correct horse battery"
 
@@ -41,6 +43,8 @@ def build(org: str) -> FastAPI:
     def reset() -> None:
         """As on the first day; those who are signed in stay so."""
         s.calls = []
+        s.drafts = []
+        s.two_persons = False
         s.jobs = {j.job_id: j for j in jobs()}
         s.results = {r.job_id: r for r in results()}
         s.sets = [data_set_view(org)] if org in ("institution", "bank") else []
@@ -76,13 +80,13 @@ def build(org: str) -> FastAPI:
             org_roles=org_roles,
         )
 
-    def refuse(status: int, code: str, zh_text: str, en_text: str, mend: str = "") -> HTTPException:
-        return HTTPException(
-            status,
-            m.ApiError(
-                code=code, message_zh=zh_text, message_en=en_text, mend_zh=mend, mend_en=mend
-            ).model_dump(),
+    def refuse(
+        status: int, code: str, zh_text: str, en_text: str, mend: str = "", **about: str
+    ) -> HTTPException:
+        error = m.ApiError(
+            code=code, message_zh=zh_text, message_en=en_text, mend_zh=mend, mend_en=mend, **about
         )
+        return HTTPException(status, error.model_dump())
 
     @app.exception_handler(HTTPException)
     async def as_api_error(_: Request, error: HTTPException) -> JSONResponse:
@@ -199,15 +203,27 @@ def build(org: str) -> FastAPI:
         called("notice", body.kind, body.reason)
         return one_contract(digest)
 
-    def draft(body: m.ReconciliationDraft) -> m.ContractView:
-        called("draft", body.contract_id)
+    def draft(body: dict[str, Any]) -> m.ContractView:
+        form = TemplateDraft if body["template"] == "joint_statistics" else m.ReconciliationDraft
+        s.drafts.append(form.model_validate(body))
+        called("draft", body["contract_id"])
+        for owner, terms in body["terms"]["data_sets"].items():
+            if "nonsense" in terms["row_filter"]:
+                raise refuse(422, "clause_invalid", "条款 data_sets.row_filter：行过滤条件不正确", "clause data_sets.row_filter: not valid",
+                             "请返回表单修改该项", limit="data_sets.row_filter", party=owner)  # fmt: skip
+        body = form.model_validate(body)
         return contract_view(org, ContractState.SIGNING, contract(1, body.contract_id, body.title), set())
 
     def propose(body: Contract) -> m.ContractView:
         called("propose", body.contract_id)
+        if s.two_persons:
+            s.prepared = body.to_bytes().decode()
+            kept = preparation(body)
+            return contract_view(org, ContractState.SIGNING, body, set()).model_copy(update={"prepared": [kept]})  # fmt: skip
         s.contracts[body.digest] = contract_view(org, ContractState.SIGNING, body, {org})
         return s.contracts[body.digest]
 
+    add_governance(org, app, get, post, called, refuse)
     post("contracts/draft", draft)
     get("contracts/{digest}", one_contract)
     post("contracts", propose)

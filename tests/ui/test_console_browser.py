@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from hefu_ui.config import NodeAddress
 
 PASSWORD = "correct horse battery"
 FLAGS = [
@@ -25,43 +20,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SERVE = "import sys; from pathlib import Path; from hefu_ui.server import serve; serve(Path(sys.argv[1]))"
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture(scope="module")
-def address(
-    nodes: dict[str, tuple[Any, NodeAddress]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """A served console's address."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("console")
-    config = {"nodes": {org: a.model_dump(mode="json") for org, (_, a) in nodes.items()}, "port": port}
-    (folder / "console.json").write_text(json.dumps(config))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(folder / "console.json")], cwd=folder, stdout=log, stderr=log
-        )
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200:
-                    break
-            except httpx.HTTPError:
-                pass
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail((folder / "log").read_text())
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.mark.parametrize(

@@ -238,23 +238,6 @@ def test_a_user_is_added_only_with_a_long_password(open_page: Open, calls: Calls
     assert calls("bank") == [("user", "li.si")]
 
 
-def test_a_contract_is_made_step_by_step(open_page: Open, calls: Calls) -> None:
-    app = open_page("institution", "new_contract")
-    app.button(key="next").click().run()
-    app.button(key="next").click().run()
-    assert "从业机构" in app.warning[0].value, "parties are missing"
-    app.multiselect[0].select("institution").run()
-    app.multiselect[1].select("bank").run()
-    for _ in range(4):
-        assert not app.exception
-        app.button(key="next").click().run()
-    assert "签署的原文" in str(app.expander[0].label)
-    assert calls("institution")[-1] == ("draft", app.session_state["new_contract"]["contract_id"])
-    app.button(key="propose").click().run()
-    assert not app.exception
-    assert calls("institution")[-1][0] == "propose"
-
-
 def test_the_language_is_kept_in_the_session(open_page: Open, console: Any) -> None:
     app = open_page("bank")
     app.sidebar.get("button_group")[0].set_value("en").run()

@@ -17,11 +17,13 @@ from hefu.domain.dataset import DataSet
 from hefu.keys.errors import CertificateInvalid
 from hefu.keys.tls import load_certificate, pinned_client_context, spki_digest
 from hefu.node import console_models as m
+from hefu.node.contract_life_models import TemplateDraft
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hefu_ui.compliance_api import ComplianceApi
 from hefu_ui.config import NodeAddress
 from hefu_ui.errors import NodeRefused, NodeUnreachable
+from hefu_ui.governance_api import GovernanceApi
 from hefu_ui.words import say
 
 Shape = TypeVar("Shape")
@@ -67,6 +69,11 @@ class NodeApi:
     def compliance(self) -> ComplianceApi:
         """Cockpit, filings, calendar, registers, complaints and requests."""
         return ComplianceApi(self)
+
+    @property
+    def governance(self) -> GovernanceApi:
+        """Templates, approvals, exclusion lists, effect evaluation."""
+        return GovernanceApi(self)
 
     # --- the person
     def login(self, username: str, password: str) -> m.Session:
@@ -133,7 +140,7 @@ class NodeApi:
     def contract(self, digest: str) -> m.ContractView:
         return self.get(f"contracts/{_part(digest)}", m.ContractView)
 
-    def draft(self, draft: m.ReconciliationDraft) -> m.ContractView:
+    def draft(self, draft: m.ReconciliationDraft | TemplateDraft) -> m.ContractView:
         return self.post("contracts/draft", m.ContractView, draft)
 
     def propose(self, document: Contract) -> m.ContractView:
@@ -253,6 +260,11 @@ class NodeApi:
         """Ask for a change; what it answers. Raises NodeRefused, NodeUnreachable."""
         json = None if body is None else body.model_dump(mode="json")
         return self._read(self._send("POST", path, json=json), shape)
+
+    def hand_in(self, path: str, shape: type[Shape], content: bytes, **query: Any) -> Shape:
+        """POST of bytes as they are. Raises NodeRefused, NodeUnreachable."""
+        answer = self._send("POST", path, params=_query(query), content=content, timeout=LONG)
+        return self._read(answer, shape)
 
     def tell(self, path: str, body: BaseModel) -> None:
         """POST whose answer says nothing more."""

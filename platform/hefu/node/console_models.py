@@ -53,8 +53,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hefu.domain.contract import Contract, ContractState, NoticeKind
 from hefu.domain.dataset import DataSet
+from hefu.domain.document import Digest
 from hefu.domain.identity import Role, Standing
 from hefu.domain.job import JobState, Stage
+from hefu.domain.rules.exclusion import ExclusionKind
 from hefu.domain.verdict import Verdict
 from hefu.node.contract_life_models import FurtherTerms, PreparationView
 
@@ -224,11 +226,21 @@ class ArrivalView(Shape):
 class ExclusionCount(Shape):
     """Entries of one scope and kind on this organisation's exclusion list; "" stands for all. `read`: lines just taken."""
 
-    kind: Literal["withdraw", "restrict", "refuse", "delete", "opt_out"]
+    kind: ExclusionKind
     data_set_id: str
     contract_id: str
     entries: int
     read: int = 0
+
+
+class OneSubject(Shape):
+    """One person's entry on the exclusion list."""
+
+    identifier: str = Field(min_length=1, max_length=512, repr=False)
+    kind: ExclusionKind
+    data_set_id: str = Field(default="", max_length=64)
+    contract_id: str = Field(default="", max_length=40)
+    filing: Digest | None = None
 
 
 class DeliveryView(Shape):

@@ -57,7 +57,7 @@ def _data_set(contract: Contract, clause: ContractDataSet, terms: DataSetTerms |
             f"{subject!r} is none of the fields that the contract uses ({', '.join(names)})",
             party=clause.owner,
         )
-    consents = ()
+    consents: tuple[Consent, ...] = ()
     if basis is LegalBasis.CONSENT:
         consents = tuple(_consent(contract, clause, consent) for consent in terms.consents)
         if not consents:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 from hefu.domain.contract import Contract
+from hefu.domain.terms import Consent
 from hefu.node.console_models import ContractView
 
 from hefu_ui.look.formats import count, org_name, org_names, short, when
@@ -15,11 +16,15 @@ from hefu_ui.words import CATALOGUE, named, pick, t
 
 def draw_contract(view: ContractView) -> None:
     """Draw all sections."""
-    d = view.document
     if view.findings:
         _findings(view)
     if view.signatures:
         _signatures(view)
+    draw_clauses(view.document, view.canonical)
+
+
+def draw_clauses(d: Contract, canonical: str) -> None:
+    """The clauses in sections, and the exact bytes."""
     _parties(d)
     _data(d)
     _computation(d)
@@ -27,10 +32,10 @@ def draw_contract(view: ContractView) -> None:
     _duties(d)
     with st.expander(t("contract.canonical"), icon=":material/data_object:"):
         st.caption(t("contract.canonical_note"))
-        st.code(view.canonical, language="json", wrap_lines=True)
+        st.code(canonical, language="json", wrap_lines=True)
         st.download_button(
             t("do.download"),
-            view.canonical,
+            canonical,
             file_name=f"{d.contract_id}-v{d.version}.json",
             on_click="ignore",
             icon=":material/download:",
@@ -112,7 +117,27 @@ def _data(d: Contract) -> None:
                 ],
             )  # fmt: skip
             if s.row_filter:
-                st.caption(f"{t('contract.row_filter')}: {s.row_filter}")
+                st.html(f"<small>{esc(t('contract.row_filter'))}</small> {mono(s.row_filter)}")
+            if s.subject_field:
+                st.html(f"<small>{esc(t('contract.subject_field'))}</small> {mono(s.subject_field)}")
+            if s.legal_basis_note:
+                st.html(f"<small>{esc(t('contract.basis_note'))}</small> {esc(s.legal_basis_note)}")
+            if s.consents:
+                _consents(s.consents)
+
+
+def _consents(links: tuple[Consent, ...]) -> None:
+    """The consent chain 授权链, one line each."""
+    st.html(f'<h4 class="hf-sub">{esc(t("contract.consents"))}</h4>')
+    table(
+        [t("contract.collector"), t("contract.notice"), t("contract.consent_kinds"), t("contract.covers"), t("contract.operations"), t("contract.term")],
+        [
+            [org_name(link.collector), Html(f"{esc(link.notice_version)}<br>{mono(short(link.notice_digest), link.notice_digest)}"),
+             Html("".join(chip(named("consent_kind", k), "violet") for k in link.kinds)), org_names(link.participants),
+             t("common.comma").join(named("operation", o) for o in link.operations), f"{link.obtained_on} – {link.expires_on or '…'}"]
+            for link in links
+        ],
+    )  # fmt: skip
 
 
 def _computation(d: Contract) -> None:
@@ -180,6 +205,9 @@ def _limits(d: Contract) -> None:
             (t("contract.retention"), t("common.days", n=d.retention_days)),
             (t("contract.checkpoint_age"), t("common.minutes", n=lim.checkpoint_max_age_seconds // 60)),
         ]
+        if d.trial:
+            rows, uses = count(d.trial.max_rows), count(d.trial.max_uses)
+            pairs.append((t("contract.trial"), t("contract.trial_limits", rows=rows, uses=uses)))
         if sch:
             pairs += [
                 (t("contract.cron"), Html(f"{mono(sch.cron)} {esc(sch.time_zone)}")),

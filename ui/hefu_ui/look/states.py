@@ -33,6 +33,7 @@ _LOOKS: dict[str, dict[str, tuple[str, str]]] = {
     "grade": {"low": _GOOD, "medium": ("orange", "warning"), "high": _BAD},
     "due": {"overdue": _BAD, "soon": ("orange", "schedule"), "later": ("blue", "event")},
     "case_state": {"open": _WAIT, "overdue": _BAD, "done": _GOOD},
+    "approval_state": {"open": _WAIT, "approved": _GOOD, "refused": _BAD, "withdrawn": _OFF, "overdue": ("red", "timer_off")},
     "arrival": {
         "arrived": _GOOD, "late": _WAIT, "missing": ("red", "folder_off"), "rejected": ("violet", "rule"),
         "replaced": ("blue", "published_with_changes"), "deleted": ("gray", "auto_delete"),

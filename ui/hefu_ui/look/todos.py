@@ -19,7 +19,11 @@ _SYMBOLS = {
     "complaint": "feedback", "due_soon": "event", "preparation": "fact_check", "approval": "approval",
 }  # fmt: skip
 
-_PAGES = {"alarm": "alarms", "record": "inquiries"}  # more exact than the page that the node names
+_PAGES = {
+    "alarm": "alarms",
+    "record": "inquiries",
+    "preparation": "approvals",
+}  # more exact than the page that the node names
 
 
 def draw_todos(todos: Sequence[Todo]) -> None:

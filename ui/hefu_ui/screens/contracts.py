@@ -11,7 +11,7 @@ from hefu.node.console_models import ContractView, NoticeRequest
 from hefu_ui.look.contract import draw_contract
 from hefu_ui.look.formats import count, org_names, short, when
 from hefu_ui.look.html import chip, mono
-from hefu_ui.look.page import ask_reason, card, do, empty, go, page_title
+from hefu_ui.look.page import ask_reason, card, do, empty, go, page_title, problems_shown
 from hefu_ui.look.picker import chips, pick_row
 from hefu_ui.look.states import state_chip
 from hefu_ui.signed_in import may, node, only_audits
@@ -95,15 +95,21 @@ def _detail(digest: str) -> None:
 
 
 def _pdf(view: ContractView) -> None:
-    """The readable text as a file, made when it is asked for."""
+    """The readable text as a file, made when it is asked for and kept for this language until the page is left."""
     s = view.summary
+    key = f"pdf_{s.digest}_{language()}"
     if st.button(t("contracts.make_pdf"), icon=":material/picture_as_pdf:", key="make_pdf"):
-        name = f"{s.contract_id}-v{s.version}-{language()}.pdf"
+        with problems_shown():
+            st.session_state[key] = node().contract_pdf(s.digest, language())
+    if key in st.session_state:
         st.download_button(
             t("contracts.download_pdf"),
-            node().contract_pdf(s.digest, language()),
-            file_name=name,
+            st.session_state[key],
+            file_name=f"{s.contract_id}-v{s.version}-{language()}.pdf",
             mime="application/pdf",
+            on_click="ignore",
+            icon=":material/download:",
+            key="download_pdf",
         )
 
 

@@ -15,11 +15,13 @@ from hefu_ui.words import (
     data_pages,
     evidence_kinds,
     filing_pages,
+    governance_pages,
     job_pages,
     ledger_pages,
     people_pages,
     result_pages,
     states,
+    wizard_pages,
 )
 
 Words = dict[str, tuple[str, str]]
@@ -28,7 +30,7 @@ CATALOGUE: Words = {
     key: both
     for part in (
         common, states, evidence_kinds, people_pages, data_pages, contract_pages, job_pages, result_pages, ledger_pages,
-        compliance_pages, filing_pages,
+        compliance_pages, filing_pages, governance_pages, wizard_pages,
     )
     for key, both in part.WORDS.items()
 }  # fmt: skip

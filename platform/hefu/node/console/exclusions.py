@@ -6,29 +6,15 @@ import io
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field
 
-from hefu.domain.document import Digest
 from hefu.domain.rules.exclusion import ExclusionKind
 from hefu.node import exclusions
 from hefu.node.console.access import Access, Person
 from hefu.node.console.answers import ConsoleRoute
-from hefu.node.console_models import ExclusionCount
+from hefu.node.console_models import ExclusionCount, OneSubject
 from hefu.node.context import NodeContext
 
 _LIST = {"content": {"text/plain": {"schema": {"type": "string"}}}, "required": True}
-
-
-class OneSubject(BaseModel):
-    """One person's entry."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    identifier: str = Field(min_length=1, max_length=512, repr=False)
-    kind: ExclusionKind
-    data_set_id: str = Field(default="", max_length=64)
-    contract_id: str = Field(default="", max_length=40)
-    filing: Digest | None = None
 
 
 def create_router(ctx: NodeContext, access: Access) -> APIRouter:
