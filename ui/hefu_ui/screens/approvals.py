@@ -71,7 +71,11 @@ def _open(v: ApprovalView) -> None:
         for difference in v.differences:
             st.warning(f"**{t('approvals.differs')}** {difference}", icon=":material/difference:")
         with st.container(horizontal=True):
-            if st.button(t("approvals.to_contract"), key=f"to_{a.subject[:16]}", icon=":material/contract:"):
+            if st.button(
+                t("approvals.answer_there" if v.waits_for_us else "approvals.to_contract"),
+                key=f"to_{a.subject[:16]}",
+                icon=":material/contract:",
+            ):
                 go("contracts", id=a.subject)
             withdrawable = a.requested_by == me().org_id and a.state is ApprovalState.OPEN
             if withdrawable and may("preparer", "approver") and not only_audits():
@@ -79,6 +83,8 @@ def _open(v: ApprovalView) -> None:
 
 
 def _left(v: ApprovalView) -> Html:
+    if v.approval.state is ApprovalState.OVERDUE:
+        return Html("")
     if v.urgency == "overdue" or v.days_left < 0:
         return chip(t("approvals.overdue"), "red", "timer_off")
     return chip(t("approvals.days_left", n=v.days_left), "orange" if v.days_left < 3 else "blue", "schedule")

@@ -15,7 +15,7 @@ from hefu_ui.look.html import esc
 from hefu_ui.look.page import card, form_problems, go, page_title, problems_shown
 from hefu_ui.signed_in import may, node
 from hefu_ui.wizard import basis, computation, data, draft, limits, parties, scenario
-from hefu_ui.wizard.form import Form, blank
+from hefu_ui.wizard.form import STATISTICS, Form, blank
 from hefu_ui.words import t
 
 STEPS: tuple[tuple[str, Callable[[Form], None]], ...] = (
@@ -49,7 +49,9 @@ def show() -> None:
     if name == "review":
         _review(form)
     else:
-        with card(f"step_{name}", t(f"new.step_{name}"), "edit_note", t(f"new.note_{name}")):
+        other = name == "computation" and form["template"] == STATISTICS
+        note = t("new.note_statistics") if other else t(f"new.note_{name}")
+        with card(f"step_{name}", t(f"new.step_{name}"), "edit_note", note):
             draw(form)
     _move(form, at)
 

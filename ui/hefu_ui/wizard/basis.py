@@ -54,10 +54,9 @@ def _owner(form: Form, org: str, found: PublishedView, kinds: list[str]) -> None
         renamed = form["columns"].get(org, {})
         right.text_input(t("new.subject_field"), renamed.get(form["subject"]) or form["subject"] or "", disabled=True, key=f"new_{org}_subject_fixed")  # fmt: skip
     else:
-        options = [None, *columns]
-        if terms["subject_field"] is None and "party_id" in columns and "touched" not in terms:
-            terms["subject_field"] = "party_id"
-        terms["touched"] = True
+        options = ["", *columns]
+        if terms["subject_field"] is None:
+            terms["subject_field"] = "party_id" if "party_id" in columns else ""
         terms["subject_field"] = right.selectbox(
             t("new.subject_field"), options, format_func=lambda c: c or t("common.none"), help=t("new.subject_field_help"), key=keep(terms, "subject_field", prefix=f"new_{org}", options=options),
         )  # fmt: skip
@@ -66,6 +65,8 @@ def _owner(form: Form, org: str, found: PublishedView, kinds: list[str]) -> None
     terms["basis"] = terms["basis"] or str(d.legal_basis)
     terms["basis"] = left.selectbox(t("new.basis"), _BASES, format_func=lambda b: named("basis", b), key=keep(terms, "basis", prefix=f"new_{org}", options=_BASES))  # fmt: skip
     if terms["basis"] == "consent":
+        if form["template"] != STATISTICS and not terms["subject_field"]:
+            right.warning(t("new.no_subject"), icon=":material/person_off:")
         _chain(form, org, found, terms, kinds)
     else:
         terms["note"] = terms["note"] or d.legal_basis_note
@@ -114,7 +115,7 @@ def _link(form: Form, org: str, i: int, link: Form, *, indirect: bool) -> None:
     if indirect:
         link["collector"] = right.text_input(t("new.collector"), help=t("new.collector_help"), key=keep(link, "collector", prefix=prefix)).strip()  # fmt: skip
     options = [str(k) for k in ConsentKind]
-    chosen = right.pills(t("new.consent_kinds"), options, selection_mode="multi", format_func=lambda k: named("consent_kind", k), key=keep(link, "kinds", prefix=prefix, options=options))  # fmt: skip
+    chosen = st.pills(t("new.consent_kinds"), options, selection_mode="multi", format_func=lambda k: named("consent_kind", k), key=keep(link, "kinds", prefix=prefix, options=options))  # fmt: skip
     link["kinds"] = [k for k in options if k in (chosen or [])]
     deeds = [str(o) for o in Operation]
     done = st.pills(t("new.operations"), deeds, selection_mode="multi", format_func=lambda o: named("operation", o), key=keep(link, "operations", prefix=prefix, options=deeds))  # fmt: skip

@@ -57,8 +57,10 @@ def _statistics(form: Form) -> None:
     left, right = st.columns(2, gap="large")
     form["subject"] = left.selectbox(t("new.subject"), names, help=t("new.subject_help"), key=keep(form, "subject", options=names))  # fmt: skip
     numbers = [f.name for f in fields if f.type in ("money", "integer")]
+    if form["value"] is None:
+        form["value"] = numbers[0] if numbers else ""
     form["value"] = right.selectbox(
-        t("new.value"), [None, *numbers], format_func=lambda v: v or t("new.rows_only"), help=t("new.value_help"), key=keep(form, "value", options=[None, *numbers]),
+        t("new.value"), ["", *numbers], format_func=lambda v: v or t("new.rows_only"), help=t("new.value_help"), key=keep(form, "value", options=["", *numbers]),
     )  # fmt: skip
     groups = [n for n in names if n not in (form["subject"], form["value"])]
     form["group_by"] = st.multiselect(

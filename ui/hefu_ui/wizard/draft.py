@@ -87,7 +87,7 @@ def _statistics(form: Form) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         "subject": form["subject"],
         "group_by": [{"field": g, "categories": categories_of(form, g)} for g in form["group_by"]],
-        "value": form["value"],
+        "value": form["value"] or None,
         "release": form["release"],
         "totals": form["totals"],
         "columns": {org: named for org, named in columns.items() if named and org in owners(form)},
@@ -115,7 +115,7 @@ def _data_set_terms(form: Form, org: str) -> dict[str, Any]:
     terms, mandated = form["terms"][org], bool(form["mandate_number"])
     return {
         "row_filter": terms["row_filter"].strip(),
-        "subject_field": terms["subject_field"],
+        "subject_field": terms["subject_field"] or None,
         "legal_basis": None if mandated else terms["basis"],
         "legal_basis_note": "" if mandated or terms["basis"] == "consent" else terms["note"].strip(),
         "consents": [] if mandated else [_consent(link) for link in _links(form, org)],

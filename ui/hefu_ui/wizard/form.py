@@ -60,7 +60,7 @@ def keep(form: Form, name: str, *, prefix: str = "new", options: Sequence[Any] |
     value = st.session_state.get(key, form[name])
     if options is not None:
         kept = [v for v in value if v in options] if isinstance(value, list | tuple) else value
-        value = kept if isinstance(kept, list) or kept in options else None
+        value = kept if isinstance(kept, list) or kept in options else options[0] if "" in options else None
     st.session_state[key] = value
     return key
 

@@ -13,7 +13,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "new.step_review": ("核对与提出", "Review and propose"),
     "new.note_template": ("写清用途：节点只在此用途内使用数据", "nodes use data for this purpose only"),
     "new.note_parties": ("密钥与准入摘要由节点填入", "keys and admission digests are filled in by your node"),
-    "new.note_data": ("只有列出的字段可以使用", "only the fields listed may be used"),
+    "new.note_data": (
+        "由各方登记并公布；计算只取其中必要的字段",
+        "as their owners published them; only the fields needed are used",
+    ),
     "new.note_computation": ("如何把两边的记录对上", "how the two sides' rows are matched"),
     "new.note_limits": ("由各方节点强制执行", "enforced by every party's node"),
     "new.missing": ("请先填写：{what}", "Please fill in first: {what}"),
@@ -136,6 +139,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "请该机构在其“数据集”页登记；登记后在此刷新即可选用。",
         "Ask it to register one on its data sets page; refresh here afterwards.",
     ),
+    "new.note_statistics": (
+        "按什么分组、统计什么、输出什么",
+        "which groups, what is counted, what is released",
+    ),
     "new.data_first": ("请先返回上一步选定数据集。", "Go back and choose the data sets first."),
     "new.subject": ("个人信息主体字段", "Field of the data subject"),
     "new.subject_help": (
@@ -150,7 +157,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "组别是合约写明的封闭清单，输出本身不泄露类别",
         "Groups are a closed list in the contract, so that the labels of a result say nothing",
     ),
-    "new.categories": ("“{field}”的类别", "Categories of “{field}”"),
+    "new.categories": ("类别：{field}", "Categories: {field}"),
     "new.categories_all": ("每个分组字段的类别", "categories of each group field"),
     "new.categories_example": ("例：A、B、C", "e.g. A, B, C"),
     "new.categories_help": (
@@ -160,7 +167,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "new.release": ("输出列", "Columns released"),
     "new.min_group": ("最小组（不同主体数）", "Smallest group (distinct subjects)"),
     "new.min_group_help": ("不得低于 20；小组不输出", "Never below 20; smaller groups are not released"),
-    "new.totals": ("输出合计", "Release the total"),
+    "new.totals": ("输出总计", "Release the total"),
     "new.totals_help": ("仅在没有任何一组被抑制时输出", "Only where no group is suppressed"),
     "new.dominance": (
         "支配规则：两大主体合计超过 85% 的组不输出",
@@ -180,6 +187,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "new.subject_field_help": (
         "剔除名单按此字段匹配；不指明时，名单上有人则任务不能运行",
         "Exclusion lists are matched on it; where none is named, nothing runs while somebody is on the list",
+    ),
+    "new.no_subject": (
+        "未指明标识个人的字段：一旦有人撤回同意，任务不能运行。可在“计算”中把“当事方”选为匹配键。",
+        "No field names the person: once somebody withdraws, nothing runs. Match keys may include the party.",
     ),
     "new.basis": ("合法性基础", "Legal basis"),
     "new.basis_note": (
@@ -243,7 +254,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "new.acceptance_evidence": ("验收依据", "Evidence"),
     "new.acceptance_report": ("验收报告", "acceptance report"),
     "new.acceptance_by": ("验收确认方", "Confirmed by"),
-    "released.sum": ("合计", "Sum"),
+    "released.sum": ("各组求和", "Sum"),
     "released.count": ("笔数", "Rows"),
     "released.subjects": ("主体数", "Distinct subjects"),
 }
