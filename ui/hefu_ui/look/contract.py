@@ -134,7 +134,7 @@ def _consents(links: tuple[Consent, ...]) -> None:
         [
             [org_name(link.collector), Html(f"{esc(link.notice_version)}<br>{mono(short(link.notice_digest), link.notice_digest)}"),
              Html("".join(chip(named("consent_kind", k), "violet") for k in link.kinds)), org_names(link.participants),
-             t("common.comma").join(named("operation", o) for o in link.operations), f"{link.obtained_on} – {link.expires_on or '…'}"]
+             t("common.comma").join(named("operation", o) for o in link.operations), Html(f"{esc(link.obtained_on)} –<br>{esc(link.expires_on or '…')}")]
             for link in links
         ],
     )  # fmt: skip

@@ -34,14 +34,14 @@ def show() -> None:
             draw_preparation(one)
         return
     page_title(t("page.approvals"), t("approvals.about"))
-    views = node().governance.approvals()
-    open_ones = [v for v in views if v.urgency != "closed"]
-    closed = [v for v in views if v.urgency == "closed"]
     with card("prepared", t("approvals.prepared"), "group", t("approvals.prepared_note")):
         if prepared:
             draw_preparations(prepared)
         else:
             empty("task_alt", t("approvals.none_prepared"), t("approvals.none_prepared_next"))
+    views = node().governance.approvals()
+    open_ones = [v for v in views if v.urgency != "closed"]
+    closed = [v for v in views if v.urgency == "closed"]
     st.html(f'<h3 class="hf-card">{esc(t("approvals.open", n=len(open_ones)))}</h3>')
     if not open_ones:
         with card("no_open"):

@@ -189,7 +189,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Exclusion lists are matched on it; where none is named, nothing runs while somebody is on the list",
     ),
     "new.no_subject": (
-        "未指明标识个人的字段：一旦有人撤回同意，任务不能运行。可在“计算”中把“当事方”选为匹配键。",
+        "未指明标识个人的字段：一旦有人撤回同意，任务不能运行。可在“计算”中把“证件号”选为匹配键。",
         "No field names the person: once somebody withdraws, nothing runs. Match keys may include the party.",
     ),
     "new.basis": ("合法性基础", "Legal basis"),
