@@ -105,6 +105,23 @@ def test_a_second_person_sends_it_back_with_a_reason(open_page: Open, calls: Cal
     assert not {"approve", "turn_down_confirm"} & _keys(viewer)
 
 
+def test_what_a_todo_of_a_second_person_leads_to(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proposal is on no contracts page yet: it is approved here. A release is decided at its job."""
+    from hefu.node.console_models import Todo
+    from hefu_ui.look import todos
+
+    gone: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(todos, "go", lambda page, **query: gone.append((page, query)))
+    made = [
+        Todo(kind="preparation", title_zh="复核", title_en="Approve", page=page, subject=subject)
+        for page, subject in (("contracts", "d" * 64), ("jobs", "J1"))
+    ]
+    monkeypatch.setattr("hefu_ui.compliance_api.ComplianceApi.todo", lambda self: made)
+    for key in ("todo_0", "todo_1"):
+        open_page("bank", "todo").button(key=key).click().run()
+    assert gone == [("approvals", {"id": "d" * 64}), ("jobs", {"id": "J1"})]
+
+
 def test_a_preparation_that_is_gone_says_so(open_page: Open) -> None:
     app = open_page("institution", "approvals", id="0" * 64)
     assert not app.error

@@ -81,7 +81,9 @@ def test_consents_row_filter_per_use_and_trial_reach_the_draft(
     app.text_input(key="new_bank_row_filter").input("amount >= 100.00").run()
     app.selectbox(key="new_institution_basis").select("consent").run()
     app.button(key="next").click().run()
-    assert "告知书" in app.warning[0].value, "the chain lacks its notice"
+    said = [w.value for w in app.warning]
+    assert "标识个人的字段" in said[0], "nobody could be left out"
+    assert "告知书" in said[-1], "the chain lacks its notice"
     app.session_state["new_contract"]["terms"]["institution"]["consents"][0]["notice_digest"] = "c" * 64
     app.text_input(key="new_institution_0_notice_version").input("2026-1").run()
     app.multiselect(key="new_institution_0_participants").select("bank").run()

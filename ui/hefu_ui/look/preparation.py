@@ -68,6 +68,8 @@ def draw_preparation(p: PreparationView) -> None:
             if deed is not None and st.button(t("approvals.approve"), key="approve", type="primary", icon=":material/done_all:"):  # fmt: skip
                 st.query_params.clear()
                 do(deed, t("approvals.approved"))
+            if p.kind == "release" and st.button(t("approvals.to_job"), icon=":material/account_tree:", key="to_job"):  # fmt: skip
+                go("jobs", id=p.subject)
             if own or may("approver"):
                 word = t("approvals.take_back") if own else t("filings.reject")
                 ask_reason(word, "turn_down", "undo", partial(node().governance.turn_down, p.preparation_id))

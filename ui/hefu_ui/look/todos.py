@@ -37,7 +37,7 @@ def draw_todos(todos: Sequence[Todo]) -> None:
             f'<div class="hf-feed"><div class="item"><span class="dot hf-{color}">{icon(_SYMBOLS.get(todo.kind, "task"))}</span>'
             f"<div><b>{esc(pick(todo.title_zh, todo.title_en))}</b>{due}</div>{chip(named('todo', todo.kind), color)}</div></div>"
         )
-        page = _PAGES.get(todo.kind, todo.page)
+        page = todo.page if todo.page == "jobs" else _PAGES.get(todo.kind, todo.page)
         if page in st.session_state["pages"] and action.button(
             t("do.handle"), key=f"todo_{i}", width="stretch"
         ):

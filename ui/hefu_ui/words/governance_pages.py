@@ -55,6 +55,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "approvals.days_left": ("剩 {n} 天", "{n} days left"),
     "approvals.differs": ("与本节点所见不一致：", "Differs from this node's own view:"),
     "approvals.to_contract": ("查看文本", "Read the text"),
+    "approvals.to_job": ("查看任务并决定", "Look at the job and decide"),
     "approvals.answer_there": ("查看文本并答复", "Read and answer"),
     "approvals.did_not_answer": ("未答复：{who}", "no answer: {who}"),
     "approval_kind.contract_signature": ("合约签署", "Signing of a contract"),
