@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -103,6 +104,28 @@ def test_consents_row_filter_per_use_and_trial_reach_the_draft(
     assert (consent.notice_digest, consent.notice_version, consent.participants) == ("c" * 64, "2026-1", ["bank"])  # fmt: skip
     assert consent.kinds == ["explicit", "separate"]
     assert consent.expires_on == (today() + timedelta(days=365)).isoformat()
+
+
+def test_under_a_mandate_the_file_is_asked_for_and_no_basis(
+    open_page: Open, calls: Calls, nodes: Any
+) -> None:
+    app = open_page("institution", "new_contract")
+    app.text_input(key="new_mandate_number").input("金监发〔2026〕3 号").run()
+    app.button(key="next").click().run()
+    assert "法定授权文件" in app.warning[0].value
+    app.file_uploader[0].upload("mandate.pdf", b"the mandate", "application/pdf").run()
+    digest = hashlib.sha256(b"the mandate").hexdigest()
+    assert digest in _text(app)
+    _to_data(app)
+    _next(app)
+    _next(app)
+    assert "无需另取同意" in _text(app)
+    assert not [s for s in app.selectbox if str(s.key).endswith("_basis")]
+    _next(app)
+    _next(app)
+    draft = _drafts(nodes)[-1]
+    assert (draft.mandate_number, draft.mandate_digest) == ("金监发〔2026〕3 号", digest)
+    assert {terms.legal_basis for terms in draft.terms.data_sets.values()} == {None}
 
 
 def test_what_the_node_refuses_is_said_and_nothing_typed_is_lost(open_page: Open, calls: Calls) -> None:

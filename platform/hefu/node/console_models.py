@@ -17,11 +17,14 @@
 | POST participants/{application}/admit | → ParticipantView (operator's approver) |
 | POST participants/{org_id}/standing | StandingRequest → ParticipantView |
 | GET data-sets · POST data-sets | → list[DataSetView] · DataSet (domain) → DataSetView |
+| GET data-sets/published | → list[PublishedView]: every organisation's, shapes only |
 | POST data-sets/{id}/files | multipart `file` → list[ArrivalView] |
 | GET data-sets/{id}/days?from&to | → list[ArrivalView] |
 | GET data-sets/{id}/rejects?fingerprint | → CSV |
+| GET exclusions · POST exclusions/list?kind&data_set_id&contract_id&filing | → list[ExclusionCount] · one identifier a line → ExclusionCount |
+| POST exclusions · POST exclusions/lift | OneSubject → ExclusionCount |
 | GET contracts · GET contracts/{digest} | → list[ContractSummary] · ContractView |
-| POST contracts/draft | ReconciliationDraft → ContractView (nothing is stored yet) |
+| POST contracts/draft | ReconciliationDraft, TemplateDraft → ContractView (nothing is stored yet) |
 | POST contracts | the document (domain Contract) → ContractView, proposed and signed by this party |
 | POST contracts/{digest}/sign | → ContractView · POST contracts/{digest}/notices NoticeRequest → ContractView |
 | GET jobs?contract_id&limit · GET jobs/{id} | → list[JobSummary] · JobView |
