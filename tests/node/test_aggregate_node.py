@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hefu.components.aggregate import AggregateParameters, Nodes, run
@@ -22,6 +23,7 @@ from hefu.components.steps import check_outputs
 from hefu.coordinator.gate_evidence import gate_agrees
 from hefu.domain.dataset import DataSet, schema_digest
 from hefu.domain.errors import DocumentInvalid
+from hefu.domain.verdict import judge
 from hefu.engine import ENGINE_VERSION
 from hefu.engine.launch import run_together
 from hefu.engine.session import PartySecret
@@ -38,9 +40,10 @@ from hefu.node.switchboard import Switchboard
 from hefu.node.workers import WorkerProcess
 from hefu.store.base import now
 from hefu.store.coordinator_tables import JobRow as CoordinatorJob
-from hefu.store.node_tables import AnsweredQueryRow, ArrivalRow, DataSetRow, JobRow, ResultRow
+from hefu.store.node_tables import AnsweredQueryRow, ArrivalRow, DataSetRow, JobRow, JournalRow, ResultRow
+from hefu.store.signed import decode_envelope
 from hefu.wire.refusal import Refusal
-from hefu_ledger.evidence import Evidence
+from hefu_ledger.evidence import Evidence, parse_evidence
 from sqlmodel import select
 
 pytestmark = pytest.mark.server
@@ -274,6 +277,9 @@ def through_workers(world: Any, contract: Any, files: dict[str, list[Line]], tmp
         thread.join(120)
     for board in boards.values():
         board.close()
+    for report in reports.values():
+        if isinstance(report, dict):
+            report["batches"] = shared["batches"]
     return reports, folders
 
 
@@ -281,42 +287,54 @@ FILES = {
     "institution": [*people(30, amount="1.25"), *people(24, "上海", "-2.00")],
     "bank": [*people(30, start=20), *([("THE ONE", "广州", "100.00")] * 24)],
 }
+ONE_CITY = {**PARAMETERS, "group_by": [{"field": "city", "categories": ["北京"]}]}
+CITIES = {**PARAMETERS, "group_by": [{"field": "city", "categories": ["北京", "上海", "广州", "深圳"]}]}
 
 
-def test_from_files_to_the_recipients_table(world: Any, node: Callable[..., Any], tmp_path: Path) -> None:
-    contract = world.contract(**clauses())
-    reports, folders = through_workers(world, contract, FILES, tmp_path / "run")
-    assert {org: r for org, r in reports.items() if isinstance(r, Exception)} == {}, (
-        tmp_path / "run/log"
-    ).read_text()
-    gates = [reports[org]["gate"] for org in ("operator", "bank", "exchange")]
-    assert gates[0] == gates[1] == gates[2]
-    assert (gates[0]["groups"], gates[0]["suppressed"], gates[0]["min_group"]) == (3, 1, 20)
-    assert "gate" not in reports["institution"]
-    ctx = node("regulator", contract)
+def kept_result(
+    ctx: Any, contract: Any, halves: dict[str, bytes], batches: Any, job: str = "J20260302AAAAAAAA"
+) -> ResultRow:
+    """Sealed halves where the peer interface puts them."""
     row = ResultRow(
-        job="J20260302AAAAAAAA",
+        job=job,
         attempt=1,
         contract=contract.digest,
         contract_id=contract.contract_id,
         business_date=date.fromisoformat(DAY),
         halves={},
         received_at=now(),
-        summary={"form": "group_statistics"},
+        summary={"form": "group_statistics", "batches": batches},
     )
-    for org in ("operator", "exchange"):
-        with open_decrypted(folders[org] / "half-regulator.sealed", STORAGE_KEY) as plain:
-            sealed = plain.read()
-        assert hashlib.sha256(sealed).hexdigest() == reports[org]["halves"]["regulator"]["digest"]
-        path = ctx.paths.results / f"{org}.sealed"
+    for org, sealed in halves.items():
+        path = ctx.paths.results / f"{job}-{org}.sealed"
         path.write_bytes(sealed)
         row.halves = {
             **row.halves,
-            org: {"path": str(path), "digest": reports[org]["halves"]["regulator"]["digest"]},
+            org: {"path": str(path), "digest": hashlib.sha256(sealed).hexdigest()},
         }
     with ctx.session() as session:
         session.add(row)
         session.commit()
+    return row
+
+
+def test_from_files_to_the_recipients_table(world: Any, node: Callable[..., Any], tmp_path: Path) -> None:
+    contract = world.contract(**clauses(CITIES))
+    reports, folders = through_workers(world, contract, FILES, tmp_path / "run")
+    assert {org: r for org, r in reports.items() if isinstance(r, Exception)} == {}, (
+        tmp_path / "run/log"
+    ).read_text()
+    gates = [reports[org]["gate"] for org in ("operator", "bank", "exchange")]
+    assert gates[0] == gates[1] == gates[2]
+    assert (gates[0]["groups"], gates[0]["suppressed"], gates[0]["min_group"]) == (4, 2, 20)
+    assert "gate" not in reports["institution"]
+    ctx = node("regulator", contract)
+    halves = {}
+    for org in ("operator", "exchange"):
+        with open_decrypted(folders[org] / "half-regulator.sealed", STORAGE_KEY) as plain:
+            halves[org] = plain.read()
+        assert hashlib.sha256(halves[org]).hexdigest() == reports[org]["halves"]["regulator"]["digest"]
+    row = kept_result(ctx, contract, halves, reports["operator"]["batches"])
     assert results.list_views(ctx)[0].form == "group_statistics"
     view = results.open_result(ctx, row.job, "tester")
     assert view.table is not None
@@ -324,11 +342,12 @@ def test_from_files_to_the_recipients_table(world: Any, node: Callable[..., Any]
         (["北京"], False, str(30 * 125 + 30 * 100), 60, 50),
         (["上海"], False, "-4800", 24, 24),
         (["广州"], True, None, None, None),
+        (["深圳"], True, None, None, None),
     ]
     assert (view.table.value, view.table.unit) == ("amount", "money")
     assert view.table.total is not None
     assert (view.table.total.suppressed, view.table.total.sum) == (True, None)
-    assert (view.summary.groups, view.summary.suppressed) == (3, 1)
+    assert (view.summary.groups, view.summary.suppressed) == (4, 2)
     assert results.view(ctx, row.job).table == view.table
     stored = results.load_statistics(ctx, row.job)
     assert stored == view.table
@@ -354,6 +373,152 @@ def test_every_component_has_programs() -> None:
             prepare({"component": name})
         with pytest.raises(KeyError):
             program({"component": name}, lambda *_: None)
+
+
+# The recipient's output gate.
+
+SHOWN = [(3_000, 30, 25), (None, 12, 8), (None, 30, 19), (4_400, 44, 40)]
+"""sum, rows, subjects of four cities; a sum of None: suppressed."""
+
+
+def sealed_halves(world: Any, contract: Any, cities: list[tuple[int | None, int, int]]) -> dict[str, bytes]:
+    """Two halves that add up to these groups, sealed to the regulator as N0 and N2 seal them, whatever their gate did."""
+    whole = np.array([[s or 0, n, p, 1] if s is not None else [0] * 4 for s, n, p in cities], dtype=np.int64)
+    part = np.random.default_rng(5).integers(0, 2**63, size=whole.shape, dtype=np.uint64)
+    found = {}
+    for number, (org, words) in enumerate((("operator", part), ("exchange", whole.view(np.uint64) - part))):
+        half = GroupHalf(b"s" * 32, 2 * number, words)
+        header = SealHeader(org, "regulator", contract.digest, "J20260302AAAAAAAA", 1, DAY, "half")
+        to = load_public_x25519(contract.party("regulator").sealing_key)
+        found[org] = seal(header, half.to_bytes(), sender_key=world.keys[org].identity, recipient_key=to)
+    return found
+
+
+def batches_of(rows: int) -> list[dict[str, Any]]:
+    return [
+        {"owner": owner, "side": "bank", "batch": n, "rows": rows if n else 0}
+        for n, owner in enumerate(("institution", "bank"))
+    ]
+
+
+def try_to_open(ctx: Any, job: str) -> str:
+    """ "opened", or the rule that keeps it closed."""
+    try:
+        results.open_result(ctx, job, "tester")
+    except Refusal as error:
+        return str(error.body["code"])
+    return "opened"
+
+
+def said_of_the_gate(ctx: Any) -> list[dict[str, Any]]:
+    with ctx.session() as session:
+        rows = session.exec(
+            select(JournalRow).where(JournalRow.kind == "output_gate_checked").order_by(JournalRow.signer_seq)
+        ).all()
+    return [parse_evidence(decode_envelope(row.envelope)).body for row in rows]
+
+
+BAD: dict[str, tuple[list[tuple[int | None, int, int]], int]] = {
+    # a group of nineteen people, which the compute nodes let through
+    "output_not_suppressed": ([(1_900, 30, 19), *SHOWN[1:]], 116),
+    # one group alone is suppressed: its rows are all rows less those shown
+    "output_group_alone": ([SHOWN[0], (2_500, 30, 25), (None, 40, 30), SHOWN[3]], 144),
+    # two are suppressed, which hold two rows together
+    "output_rest_small": ([SHOWN[0], (None, 1, 1), (None, 1, 1), SHOWN[3]], 76),
+    # more rows are shown than any owner announced
+    "output_rows_differ": (SHOWN, 73),
+}
+
+
+def test_a_good_statistic_passes_the_recipients_gate_and_leaves_its_evidence(
+    world: Any, node: Callable[..., Any]
+) -> None:
+    contract = world.contract(**clauses(CITIES))
+    ctx = node("regulator", contract)
+    row = kept_result(ctx, contract, sealed_halves(world, contract, SHOWN), batches_of(116))
+    assert try_to_open(ctx, row.job) == "opened"
+    (said,) = said_of_the_gate(ctx)
+    assert (said["passed"], said["rules"], said["component"]) == (True, [], "aggregate")
+    assert results.list_views(ctx)[0].gate == "passed"
+    table = results.load_statistics(ctx, row.job)
+    assert table is not None
+    assert [line.suppressed for line in table.rows] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("rule", BAD)
+def test_what_the_compute_nodes_let_through_is_stopped_at_the_recipient(
+    world: Any, node: Callable[..., Any], rule: str
+) -> None:
+    contract = world.contract(**clauses(CITIES))
+    ctx = node("regulator", contract)
+    cities, rows = BAD[rule]
+    row = kept_result(ctx, contract, sealed_halves(world, contract, cities), batches_of(rows))
+    assert try_to_open(ctx, row.job) == rule
+    (said,) = said_of_the_gate(ctx)
+    assert said["passed"] is False
+    assert rule in said["rules"]
+    summary = results.list_views(ctx)[0]
+    assert (summary.gate, summary.opened_at, summary.groups) == ("refused", None, None)
+    assert rule in [f.rule for f in summary.gate_findings]
+    assert list(ctx.paths.results.glob("*.table")) == []
+    assert results.open_complete(ctx, "automatic") == []  # left to people
+    for look in (results.load_statistics, results.load_table):
+        with pytest.raises(Refusal) as caught:
+            look(ctx, row.job)
+        assert caught.value.body["code"] == "not_opened"
+    assert results.view(ctx, row.job).table is None
+
+
+@pytest.mark.parametrize("rule", BAD)
+def test_without_the_gate_the_bad_statistic_would_leave(
+    world: Any, node: Callable[..., Any], rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = world.contract(**clauses(CITIES))
+    ctx = node("regulator", contract)
+    cities, rows = BAD[rule]
+    row = kept_result(ctx, contract, sealed_halves(world, contract, cities), batches_of(rows))
+    monkeypatch.setattr(results.output_gate, "judge_opened", lambda *_: judge("check_output", []))
+    assert try_to_open(ctx, row.job) == "opened"
+    table = results.load_statistics(ctx, row.job)
+    assert table is not None
+    if rule == "output_group_alone":
+        assert rows - sum(line.count or 0 for line in table.rows) == 40  # of the group that is not shown
+
+
+def test_a_contract_of_other_columns_or_labels_that_identify_people_stays_closed(
+    world: Any, node: Callable[..., Any]
+) -> None:
+    people_as_groups = {
+        **PARAMETERS,
+        "group_by": [{"field": "city", "categories": ["北京", "13812345678", "广州", "深圳"]}],
+    }
+    contract = world.contract(**clauses(people_as_groups))
+    ctx = node("regulator", contract)
+    shown = [SHOWN[0], SHOWN[3], SHOWN[1], SHOWN[2]]
+    row = kept_result(ctx, contract, sealed_halves(world, contract, shown), batches_of(116))
+    assert try_to_open(ctx, row.job) == "output_identifier_mobile"
+
+
+def test_an_opened_table_that_is_not_the_one_that_passed_is_not_shown(
+    world: Any, node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = world.contract(**clauses(CITIES))
+    ctx = node("regulator", contract)
+    row = kept_result(ctx, contract, sealed_halves(world, contract, SHOWN), batches_of(116))
+    assert try_to_open(ctx, row.job) == "opened"
+    good = results.load_statistics(ctx, row.job)
+    assert good is not None
+    other = good.model_copy(update={"rows": [*good.rows[:1], good.rows[0], *good.rows[2:]]})
+    with ctx.session() as session:
+        kept = session.get_one(ResultRow, row.job)
+        statistics_table.write_statistics(ctx, session, kept, other)
+        session.commit()
+    for look in (results.load_statistics, results.view):
+        with pytest.raises(Refusal) as caught:
+            look(ctx, row.job)
+        assert (caught.value.status, caught.value.body["code"]) == (403, "output_not_judged")
+    monkeypatch.setattr(results.output_gate, "require_allowed", lambda *_: None)
+    assert results.load_statistics(ctx, row.job) == other
 
 
 # The repeated-query control.
@@ -435,7 +600,7 @@ class Owner:
 
 @pytest.fixture
 def owner(world: Any, node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Owner:
-    contract = world.contract(**clauses())
+    contract = world.contract(**clauses(ONE_CITY))
     return Owner(world, node("bank", contract), contract, monkeypatch)
 
 
@@ -587,6 +752,7 @@ GATE: dict[str, Any] = {
     "min_group": 20,
     "dominance": [2, 850_000],
     "columns": ["sum", "count", "subjects"],
+    "complementary": True,
     "passed": True,
 }
 
@@ -627,6 +793,7 @@ def test_both_nodes_sign_the_same_gate_and_it_is_the_contracts(world: Any, world
         {"dominance": None},
         {"columns": ["sum"]},
         {"groups": 2},
+        {"complementary": False},
         {"passed": False},
     ):
         assert rules({**GATE, **change}, {**GATE, **change}) == ["gate_not_the_contracts"], change

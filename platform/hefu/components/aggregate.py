@@ -2,7 +2,8 @@
 
 Each owner holds rows of the same columns (data subject, group keys, value); groups run over all owners' rows. Group labels
 are a closed list in the contract, so the labels of a result say nothing. The output gate works on shares: a small group, or
-one that few contributors dominate, is suppressed before anything is opened.
+one that few contributors dominate, is suppressed before anything is opened, and with it a further one where it would follow
+from what the recipient knows of all groups together (how many rows each owner brought).
 Semi-honest, at most one compute node corrupted; N0 and N2 are never an owner nor the recipient, N1 may be an owner.
 
 Program
@@ -15,7 +16,7 @@ Who learns what
     N0, N1, N2  the number of rows of each owner; the size of the domain; how many groups are suppressed, not which. Nothing of
                 keys, subjects, values, group sizes
     recipient   each group's flag; of those kept: the columns that the contract releases. Of a suppressed group: that it is
-                empty, small or dominated, not which of these. As it draws the token key it learns nothing more: tokens are not opened
+                empty, small, dominated or the smallest of the others, not which of these; of all of these together: their rows. As it draws the token key it learns nothing more: tokens are not opened
     owners      the token key, nothing else; an owner that is the recipient too learns the others' share of a group by subtraction:
                 the dominance rule is what bounds this
     The counts of a kept group are exact: what several results say together is guarded by the repeated-query control at each
@@ -181,6 +182,7 @@ def run(
         "min_group": parameters.min_group,
         "dominance": [rule.contributors, rule.max_share_ppm] if rule else None,
         "columns": list(parameters.release),
+        "complementary": True,
         "passed": True,
     }
     return (None if words is None else GroupHalf(session.session_id, party.index, words)), checked

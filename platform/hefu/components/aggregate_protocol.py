@@ -5,11 +5,13 @@
     2  sort by (group, |sum| or count, descending); without dominance the order of step 1 serves
     3  running sums; ends of groups to the front (`flagged_first`): exactly G + 1 of them, whatever the rows are
     4  small = subjects < min_group;  dominated = denominator · largest k > numerator · total of absolute contributions
-    5  keep = not (small or dominated); what leaves is keep · (sum, rows, subjects) and keep
+    5  the recipient knows how many rows there are in all: where one group alone is small or dominated, or all such hold fewer
+       than min_group rows, the group of fewest subjects among the others is suppressed too (complementary suppression)
+    6  keep = none of these; what leaves is keep · (sum, rows, subjects) and keep
 Who learns what: the compute nodes n, G and how many groups were suppressed; nothing of which, nothing of a value. Semi-honest,
-no two collude. Cost: two sorts of n + G + 1 rows, one `flagged_first` of as many, and one of G.
+no two collude. Cost: two sorts of n + G + 1 rows, one `flagged_first` of as many, one of G; G - 1 comparisons in log2 G turns.
 Sources: Jónsson, Kreitz, Uddin, ePrint 2011/122 (aggregation by a sort); Hundepool et al., Statistical Disclosure Control,
-Wiley 2012, 4.2.1 ((n, k) dominance).
+Wiley 2012, 4.2.1 ((n, k) dominance), 4.2.2 (secondary suppression).
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ import numpy as np
 from hefu.components.aggregate_input import HIGH_BITS, LOW_BITS, WORDS, Words
 from hefu.engine.errors import InputInvalid
 from hefu.engine.rss.compact import flagged_first
-from hefu.engine.rss.compare import less, msb
+from hefu.engine.rss.compare import equal, less, msb
 from hefu.engine.rss.convert import to_arithmetic
+from hefu.engine.rss.extremes import minimum
 from hefu.engine.rss.groups import group_by, last_of_group
 from hefu.engine.rss.multiply import either, multiply
 from hefu.engine.rss.opening import half, open_to_all
@@ -37,6 +40,8 @@ _GROUP, _HIGH, _LOW, _VALUE, _ONE = range(WORDS)
 _SUBJECT_SUM, _SUBJECT_ROWS, _IS_SUBJECT, _CONTRIBUTION = range(1, 5)
 OUT: int = 4
 """sum, rows, subjects, keep"""
+_SET_APART = np.uint64(2**40)
+"""Added to the size of a group that is suppressed already: more than any number of subjects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +155,32 @@ def _suppress(party: Party, totals: Arithmetic, gate: Gate) -> tuple[Arithmetic,
         numerator, denominator = gate.share
         most = totals[:, 3].scale(np.uint64(numerator))
         withheld = either(party, withheld, less(party, most, totals[:, 4].scale(np.uint64(denominator))))
-    keep = to_arithmetic(party, invert(party, withheld))
+    keep = _complemented(party, totals, to_arithmetic(party, invert(party, withheld)), gate.min_group)
     values = multiply(party, totals[:, :3], keep.reshape((groups, 1)))
     out = with_columns(values, keep).each(lambda words: np.ascontiguousarray(words[::-1]))
     kept = int(open_to_all(party, keep.each(lambda words: words.sum(dtype=np.uint64))))
     return out, groups - kept
+
+
+def _complemented(party: Party, totals: Arithmetic, keep: Arithmetic, min_group: int) -> Arithmetic:
+    """(G,) `keep`, less the kept group of fewest subjects where the suppressed ones follow too closely from all rows.
+
+    The rows of all groups are known to the recipient, so their number in the suppressed groups together is: it must not be
+    that of one group, and no smaller than min_group. Of equal groups the one of the highest number goes.
+    """
+    groups = keep.shape[0]
+    every = public(party, np.ones(groups, dtype=np.uint64))
+    gone = every - keep
+    number, rows = (
+        x.each(lambda words: words.sum(dtype=np.uint64).reshape(1))
+        for x in (gone, multiply(party, gone, totals[:, 1]))
+    )
+    limits = public(party, np.array([1, 2, min_group], dtype=np.uint64))
+    below = to_arithmetic(party, less(party, concatenate([number, number, rows]), limits))
+    none, alone, few = below[:1], below[1:2], below[2:]
+    narrow = alone + few - multiply(party, alone, few)
+    exposed = narrow - multiply(party, narrow, none)
+    _, place = minimum(party, (totals[:, 2] + gone.scale(_SET_APART)).reshape((1, groups)))
+    smallest = equal(party, place, public(party, np.arange(groups, dtype=np.uint64)))
+    chosen = multiply(party, to_arithmetic(party, smallest), exposed)
+    return multiply(party, keep, every - chosen)

@@ -58,12 +58,16 @@ class GroupRow:
 
 @dataclass(frozen=True, slots=True)
 class GroupTable:
-    """The released table: one row per group of the contract's domain, in its order; then the total, where asked for."""
+    """The released table: one row per group of the contract's domain, in its order; then the total, where asked for.
+
+    sizes  (rows, distinct subjects) of each group, 0 where it is suppressed: for the recipient's output gate, never shown
+    """
 
     fields: tuple[str, ...]
     columns: tuple[str, ...]
     rows: tuple[GroupRow, ...]
     total: GroupRow | None
+    sizes: tuple[tuple[int, int], ...]
 
 
 def open_groups(
@@ -110,4 +114,5 @@ def open_groups(
         total = GroupRow(
             shown.labels, shown.suppressed, shown.sum, shown.count, None
         )  # people can be in several groups
-    return GroupTable(fields, columns, rows, total)
+    sizes = tuple((line[1], line[2]) for line in signed.tolist())
+    return GroupTable(fields, columns, rows, total, sizes)

@@ -70,6 +70,7 @@ def _of_the_contract(body: dict[str, Any], contract: Contract) -> list[Finding]:
         "min_group": max([MIN_GROUP, *(o.min_group_size or 0 for o in contract.outputs)]),
         "dominance": [rule.contributors, rule.max_share_ppm] if rule else None,
         "columns": list(clauses.release),
+        "complementary": True,
         "passed": True,
     }
     return [

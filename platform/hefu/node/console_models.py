@@ -60,7 +60,7 @@ from hefu.domain.document import Digest
 from hefu.domain.identity import Role, Standing
 from hefu.domain.job import JobState, Stage
 from hefu.domain.rules.exclusion import ExclusionKind
-from hefu.domain.verdict import Verdict
+from hefu.domain.verdict import Finding, Verdict
 from hefu.node.contract_life_models import FurtherTerms, PreparationView
 
 UserRole = Literal["admin", "preparer", "approver", "viewer"]
@@ -454,7 +454,9 @@ class SideTotals(Shape):
 class ResultSummary(Shape):
     """A released result at its recipient's node; counts are there only once it was opened, those of its form.
 
-    form  `row_status`: matched … match_rate; `group_statistics`: groups, suppressed
+    form           `row_status`: matched … match_rate; `group_statistics`: groups, suppressed
+    gate           what this node's output gate said when it was opened; refused: nothing of it is kept or shown
+    gate_findings  what the gate found
     """
 
     job_id: str
@@ -466,6 +468,8 @@ class ResultSummary(Shape):
     opened_at: datetime | None
     opened_by: str = ""
     form: str = "row_status"
+    gate: Literal["passed", "refused"] | None = None
+    gate_findings: list[Finding] = []
     groups: int | None = None
     suppressed: int | None = None
     matched: int | None = None

@@ -7,20 +7,23 @@ appear only as the counterpart of a reported row.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlmodel import Session, col, select
 
 from hefu.components.reconcile import ReconcileResult
 from hefu.components.reconcile import open_result as put_together
 from hefu.components.registry import component
+from hefu.domain.contract import Contract
+from hefu.domain.verdict import Severity, Verdict
 from hefu.engine.errors import EngineError
 from hefu.keys.errors import FileSealInvalid, SealInvalid
-from hefu.node import alarms, statistics_table
+from hefu.node import alarms, output_gate, statistics_table
 from hefu.node.console_models import ResultSummary, ResultView, SideTotals, StatisticsTable
 from hefu.node.context import NodeContext
 from hefu.node.refusals import Refusal, conflict, not_found, refuse
@@ -60,6 +63,15 @@ class OpenedResult:
     sides: dict[str, str]
 
 
+class _Assembled(NamedTuple):
+    """A result put together, judged, not kept: `keep` writes its file and answers the path."""
+
+    verdict: Verdict
+    figures: dict[str, Any]
+    content: bytes
+    keep: Callable[[], Path]
+
+
 def list_views(ctx: NodeContext, contract_id: str | None = None) -> list[ResultSummary]:
     """Every released result, newest day first."""
     with ctx.session() as session:
@@ -96,27 +108,32 @@ def view(ctx: NodeContext, job: str) -> ResultView:
 def open_result(ctx: NodeContext, job: str, user: str) -> ResultView:
     """Open a result: once; afterwards it is only shown. Evaluates the warning rules.
 
-    raises  Refusal: not_found · halves_missing (409) · result_invalid (422): nothing of it is kept
+    raises  Refusal: not_found · halves_missing (409) · result_invalid (422) · the rule of the output gate that is closed (403):
+            nothing of it is kept
     """
     with ctx.session() as session:
         row = session.exec(select(ResultRow).where(ResultRow.job == job).with_for_update()).first()
         if row is None:
             raise not_found("结果", "result", job)
         if row.opened_at is None:
-            salt = secrets.token_bytes(32)
+            salt = secrets.token_hex(32)
+            contract = statistics_table.result_contract(session, row)
             try:
-                path, figures, content = _assemble(ctx, session, row)
+                made = _assemble(ctx, session, row, contract)
             except (SealInvalid, FileSealInvalid, EngineError) as error:
                 raise invalid(row, error) from error
-            row.table_path = str(path)
+            _require_passed(ctx, session, row, contract, made.verdict)
+            result = output_gate.salted(salt, made.content)
+            kept = {"passed": True, "result": result, "findings": _as_json(made.verdict)}
+            row.table_path = str(made.keep())
             row.opened_at, row.opened_by = now(), user
-            row.summary = {**row.summary, **figures, "salt": salt.hex()}
+            row.summary = {**row.summary, **made.figures, "salt": salt, "gate": kept}
             session.add(row)
             ctx.record(
                 session,
                 "result_opened",
                 {
-                    "result": hashlib.sha256(salt + content).hexdigest(),
+                    "result": result,
                     "halves": {node: half["digest"] for node, half in sorted(row.halves.items())},
                 },
                 contract=row.contract,
@@ -129,23 +146,44 @@ def open_result(ctx: NodeContext, job: str, user: str) -> ResultView:
     return view(ctx, job)
 
 
-def _assemble(ctx: NodeContext, session: Session, row: ResultRow) -> tuple[Path, dict[str, Any], bytes]:
-    """Put both halves together and keep the table; answers its file, its figures, and the bytes that its digest is of."""
-    contract = statistics_table.result_contract(session, row)
-    if component(contract.computation.steps[0].component).form == GROUP_STATISTICS:
-        try:
-            table = statistics_table.put_together(ctx, session, row)
-        except OSError as error:
-            raise invalid(row, error) from error
-        path = statistics_table.write_statistics(ctx, session, row, table)
-        return path, statistics_table.figures(table), statistics_table.table_bytes(table)
-    batches = read_batches(session, row)
+def _assemble(ctx: NodeContext, session: Session, row: ResultRow, contract: Contract) -> _Assembled:
+    """Put both halves together and judge what comes out; nothing is kept yet."""
+    left = None
     try:
-        halves = open_halves(ctx, session, row)
-        result = put_together(halves[0], halves[1], batches)
+        if component(contract.computation.steps[0].component).form == GROUP_STATISTICS:
+            table, groups = statistics_table.put_together(ctx, session, row, contract)
+            content = statistics_table.table_bytes(table)
+            see = partial(output_gate.group_table, groups, ctx.org_id, content)
+            left = output_gate.left_open(groups, sum(batch.rows for batch in read_batches(session, row)))
+            figures = statistics_table.figures(table)
+            keep = partial(statistics_table.write_statistics, ctx, session, row, table)
+        else:
+            batches = read_batches(session, row)
+            result = put_together(*open_halves(ctx, session, row), batches)
+            content = digest_bytes(result)
+            see = partial(output_gate.status_table, result, ctx.org_id, content)
+            figures = summarise(result, batches)
+            keep = partial(write_table, ctx, session, row, result)
     except OSError as error:
         raise invalid(row, error) from error
-    return write_table(ctx, session, row, result), summarise(result, batches), digest_bytes(result)
+    return _Assembled(output_gate.judge_opened(ctx.org_id, contract, see, left), figures, content, keep)
+
+
+def _require_passed(
+    ctx: NodeContext, session: Session, row: ResultRow, contract: Contract, verdict: Verdict
+) -> None:
+    """Sign what the output gate found; where it is closed, keep the findings, commit, and refuse."""
+    output_gate.record(ctx, session, row, contract, verdict)
+    if verdict.passed:
+        return
+    row.summary = {**row.summary, "gate": {"passed": False, "findings": _as_json(verdict)}}
+    session.add(row)
+    session.commit()
+    raise output_gate.refusal(next(f for f in verdict.findings if f.severity is Severity.BLOCK))
+
+
+def _as_json(verdict: Verdict) -> list[dict[str, Any]]:
+    return [f.model_dump(mode="json") for f in verdict.findings]
 
 
 def form_of(row: ResultRow) -> str:
@@ -157,16 +195,19 @@ def open_complete(ctx: NodeContext, user: str) -> list[str]:
     """Open every result whose halves are both here and that nobody has opened yet, oldest first; answers their jobs.
 
     For organisations that have set that results open as they arrive. A result that does not open does not keep the
-    others closed; the first error is raised at the end.
+    others closed; the first error is raised at the end. One that the output gate refused is left to people.
     """
     with ctx.session() as session:
         waiting = session.exec(
-            select(ResultRow.job)
+            select(ResultRow)
             .where(col(ResultRow.received_at).is_not(None), col(ResultRow.opened_at).is_(None))
             .order_by(col(ResultRow.business_date), col(ResultRow.received_at))
         ).all()
     opened, failure = [], None
-    for job in waiting:
+    for row in waiting:
+        job = row.job
+        if _gate_of(row) == "refused":
+            continue
         try:
             open_result(ctx, job, user)
             opened.append(job)
@@ -180,7 +221,7 @@ def open_complete(ctx: NodeContext, user: str) -> list[str]:
 def load_table(ctx: NodeContext, job: str) -> OpenedResult:
     """The table of an opened result.
 
-    raises  Refusal: not_found · not_opened (409) · result_damaged (500)
+    raises  Refusal: not_found · not_opened (409) · result_damaged (500) · a rule of the output gate (403)
     """
     with ctx.session() as session:
         row = _opened_row(session, job)
@@ -196,6 +237,10 @@ def load_table(ctx: NodeContext, job: str) -> OpenedResult:
             table = read_table(ctx, session, row)
         except (SealInvalid, FileSealInvalid, TableDamaged, OSError) as error:
             raise _damaged() from error
+        content = digest_bytes(table)
+        see = partial(output_gate.status_table, table, ctx.org_id, content)
+        contract = statistics_table.result_contract(session, row)
+        output_gate.require_allowed(row, ctx.org_id, contract, see, content, table.owners)
     return OpenedResult(table, {side["owner"]: side["side"] for side in row.summary["sides"]})
 
 
@@ -210,11 +255,16 @@ def load_statistics(ctx: NodeContext, job: str) -> StatisticsTable | None:
 
 
 def statistics_of(ctx: NodeContext, session: Session, row: ResultRow) -> StatisticsTable:
-    """The table of groups in an opened result's file. Raises Refusal: result_damaged (500)."""
+    """The table of groups in an opened result's file. Raises Refusal: result_damaged (500), a rule of the output gate (403)."""
     try:
-        return statistics_table.read_statistics(ctx, session, row)
+        table = statistics_table.read_statistics(ctx, session, row)
     except (SealInvalid, FileSealInvalid, TableDamaged, OSError) as error:
         raise _damaged() from error
+    see = partial(statistics_table.as_released, table, ctx.org_id)
+    content, contract = statistics_table.table_bytes(table), statistics_table.result_contract(session, row)
+    labels = [label for line in table.rows for label in line.labels]
+    output_gate.require_allowed(row, ctx.org_id, contract, see, content, labels)
+    return table
 
 
 def _opened_row(session: Session, job: str) -> ResultRow:
@@ -279,8 +329,15 @@ def summary_view(found: Revised) -> ResultSummary:
         opened_at=row.opened_at,
         opened_by=row.opened_by,
         form=form_of(row),
+        gate=_gate_of(row),
+        gate_findings=(row.summary.get("gate") or {}).get("findings", []),
         **{name: row.summary.get(name) for name in _COUNTS},
     )
+
+
+def _gate_of(row: ResultRow) -> Literal["passed", "refused"] | None:
+    kept = row.summary.get("gate")
+    return None if kept is None else "passed" if kept.get("passed") is True else "refused"
 
 
 def _one(session: Session, job: str) -> Revised:

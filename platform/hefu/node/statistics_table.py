@@ -20,6 +20,7 @@ from hefu.components.aggregate import AggregateParameters
 from hefu.components.aggregate_result import GroupHalf, GroupRow, GroupTable, open_groups
 from hefu.components.steps import value_unit
 from hefu.domain.contract import Contract, read_contract
+from hefu.domain.rules.output.table import ResultTable
 from hefu.keys.sealing import open_sealed, seal
 from hefu.node import storage_keys
 from hefu.node.console_models import StatisticsLine, StatisticsTable
@@ -38,14 +39,15 @@ def result_contract(session: Session, row: ResultRow) -> Contract:
     return read_contract(stored.document)
 
 
-def put_together(ctx: NodeContext, session: Session, row: ResultRow) -> StatisticsTable:
-    """Open both halves. Raises Refusal, SealInvalid, EngineError, OSError."""
-    contract = result_contract(session, row)
+def put_together(
+    ctx: NodeContext, session: Session, row: ResultRow, contract: Contract
+) -> tuple[StatisticsTable, GroupTable]:
+    """Open both halves: the table as it is kept, and as the output gate sees it. Raises Refusal, SealInvalid, EngineError, OSError."""
     clauses = AggregateParameters.model_validate(contract.computation.steps[0].parameters)
     half0, half2 = (GroupHalf.from_bytes(payload) for payload in half_payloads(ctx, session, row))
     fields = tuple(key.field for key in clauses.group_by)
     table = open_groups(half0, half2, fields, clauses.labels(), clauses.release, totals=clauses.totals)
-    return shown(table, clauses.value, value_unit(contract, clauses))
+    return shown(table, clauses.value, value_unit(contract, clauses)), table
 
 
 def shown(table: GroupTable, value: str | None, unit: str | None) -> StatisticsTable:
@@ -70,6 +72,22 @@ def shown(table: GroupTable, value: str | None, unit: str | None) -> StatisticsT
             "rows": [line(row) for row in table.rows],
             "total": line(table.total) if table.total else None,
         }
+    )
+
+
+def as_released(table: StatisticsTable, recipient: str) -> ResultTable:
+    """A kept table as the output gate sees it; distinct subjects are not kept with it."""
+
+    def figures_of(line: StatisticsLine) -> dict[str, Any]:
+        total = None if line.sum is None else int(line.sum)
+        return {"sum": total, "count": line.count, "subjects": line.subjects}
+
+    lines = [*table.rows, *([table.total] if table.total else [])]
+    return ResultTable.of(
+        [*table.fields, *table.columns],
+        [[*line.labels, *(figures_of(line)[name] for name in table.columns)] for line in lines],
+        recipients=[recipient],
+        digest="",
     )
 
 

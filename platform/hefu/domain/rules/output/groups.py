@@ -29,7 +29,7 @@ def unsafe_rows(output: Output, table: ResultTable) -> tuple[set[int], set[int]]
     if table.subjects is None:
         raise ValueError("subjects: unknown")
     small = {i for i, n in enumerate(table.subjects) if n < minimum_group(output)}
-    if output.dominance is None:
+    if output.dominance is None or table.judged:
         return small, set()
     if table.top_shares is None:
         raise ValueError("top_shares: unknown")

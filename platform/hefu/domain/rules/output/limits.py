@@ -30,14 +30,15 @@ def check_recipients(output: Output, table: ResultTable) -> Iterable[Finding]:
 
 def check_volume(output: Output, table: ResultTable) -> Iterable[Finding]:
     """Blocks when more rows would leave than the contract allows."""
-    if output.max_output_rows is not None and len(table.rows) > output.max_output_rows:
+    rows = len(table.rows) if table.stands_for is None else max(len(table.rows), table.stands_for)
+    if output.max_output_rows is not None and rows > output.max_output_rows:
         yield block(
             "output_volume",
             "K7",
             "结果行数超过合约上限",
             "more rows would leave than the contract allows",
             party=output.recipient,
-            seen=str(len(table.rows)),
+            seen=str(rows),
             expected=f"<= {output.max_output_rows}",
             mend_zh="缩小查询范围，或由各方重新签署上限",
             mend_en="narrow the query, or have the limit signed anew",

@@ -23,6 +23,8 @@ class ResultTable:
     recipients  whom the result is made for
     digest      SHA-256 of the result's bytes, "sha256:…" or bare hex; "" after the gate
     totals      rows that are totals: row number to the group keys over which it adds up; never guessed from labels
+    stands_for  how many rows the result has, where `rows` holds one of each kind only; None: `rows` are all
+    judged      dominance was judged by those who computed, before anything was opened: its shares are not known here
     """
 
     columns: tuple[str, ...]
@@ -32,6 +34,8 @@ class ResultTable:
     digest: str
     top_shares: tuple[int, ...] | None = None
     totals: Mapping[int, tuple[str, ...]] = field(default_factory=lambda: _NONE)
+    stands_for: int | None = None
+    judged: bool = False
 
     @classmethod
     def of(
