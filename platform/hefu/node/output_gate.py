@@ -98,6 +98,8 @@ def judge_opened(
         output = _output(contract, org_id)
         if component(contract.computation.steps[0].component).form == "group_statistics" and left is None:
             raise ValueError("suppressed groups: unknown")
+        if "difference" in table.columns and not reveals_difference(contract):
+            raise ValueError("difference: not revealed by the component")
         verdict, after = gate.check_output(contract, output, table, totals=False)
         found += [*verdict.findings, *check_unchanged(output, table, after)]
         if left is not None:
@@ -134,6 +136,11 @@ def require_allowed(
     refused = next((f for f in found if f.severity is Severity.BLOCK), None)
     if refused is not None:
         raise refusal(refused)
+
+
+def reveals_difference(contract: Contract) -> bool:
+    """Whether the component was told to reveal by how much amounts differ."""
+    return contract.computation.steps[0].parameters.get("reveal_difference") is True
 
 
 def salted(salt: str, content: bytes) -> str:

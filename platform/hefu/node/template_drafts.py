@@ -23,7 +23,7 @@ from hefu.domain.contract import (
 from hefu.domain.dataset import LegalBasis, schema_digest
 from hefu.domain.identity import Role
 from hefu.domain.templates import TEMPLATES, Template
-from hefu.domain.terms import Dominance, OutputColumn, SubjectTerms
+from hefu.domain.terms import Dominance, OutputColumn, SubjectTerms, UseTerms
 from hefu.engine import ENGINE_VERSION
 from hefu.node import clauses, drafts
 from hefu.node.console_models import ParticipantView
@@ -244,6 +244,7 @@ def _output(template: Template, draft: TemplateDraft, parameters: dict[str, Any]
         dominance=None if rule is None else Dominance.model_validate(rule),
         reviewers=tuple(draft.reviewers),
         purpose_bound=template.purpose_bound,
+        use_terms=UseTerms(valid_days=draft.retention_days),
     )
 
 

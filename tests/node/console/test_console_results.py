@@ -14,11 +14,14 @@ import numpy as np
 import openpyxl
 import pytest
 from hefu.components.reconcile import Batch
+from hefu.components.reconcile import open_result as put_together
+from hefu.domain.contract import Contract
+from hefu.domain.verdict import judge
 from hefu.engine import refs
 from hefu.engine.halves import Half
 from hefu.keys.public import load_public_x25519
 from hefu.keys.sealing import SealHeader, seal
-from hefu.node import result_exports, results
+from hefu.node import output_gate, result_exports, results
 from hefu.store.base import now
 from hefu.store.node_tables import AlarmRow, JobRow, ResultRow
 from sqlmodel import select
@@ -442,3 +445,105 @@ def test_open_complete_opens_what_is_whole_and_leaves_the_rest(node: Any, cast: 
 def test_unknown_results_are_not_found(node: Any) -> None:
     for path in ("J0000009", "..%2f..%2fetc", "J0000009/exceptions", "J0000009/export.csv"):
         assert node.http.get(f"/console/results/{path}", headers=node.worker).status_code == 404
+
+
+# The output gate: before anybody sees a value, and at every export.
+
+
+def under(node: Any, keep: Callable[..., None], **clause: Any) -> None:
+    """The contract's newest version has another output clause."""
+    document = node.contract.model_dump(mode="json")
+    document["outputs"][0] |= clause
+    node.contract = Contract.model_validate({**document, "contract_id": "HF-2026-0002"})
+    keep(node, node.contract)
+
+
+STATUS_ONLY = [{"name": "status", "kind": "status"}, {"name": "reference", "kind": "reference"}]
+CLOSED = {
+    "output_column_not_allowed": {"columns": STATUS_ONLY},
+    "output_volume": {"max_output_rows": 10},
+    "output_budget": {"epsilon_milli": 1000},
+    "output_not_judged": {"form": "decision"},
+}
+
+
+@pytest.mark.parametrize("rule", CLOSED)
+def test_a_result_that_the_output_gate_refuses_is_neither_kept_nor_shown(
+    node: Any, cast: dict[str, Any], keep: Callable[..., None], rule: str
+) -> None:
+    under(node, keep, **CLOSED[rule])
+    deliver(node, cast)
+    answer = node.http.post("/console/results/J0000001/open", headers=node.worker)
+    assert (answer.status_code, answer.json()["code"]) == (403, rule)
+    found = [e for e in node.evidence() if e["kind"] in ("output_gate_checked", "result_opened")]
+    assert [(e["kind"], e["body"]["passed"]) for e in found] == [("output_gate_checked", False)]
+    assert rule in found[0]["body"]["rules"]
+    assert list(node.ctx.paths.results.glob("*.table")) == []
+    summary = node.http.get("/console/results/J0000001", headers=node.worker).json()["summary"]
+    assert (summary["gate"], summary["opened_at"], summary["matched"]) == ("refused", None, None)
+    assert rule in [f["rule"] for f in summary["gate_findings"]]
+    for path in ("exceptions", "export.csv", "export.xlsx"):
+        answer = node.http.get(f"/console/results/J0000001/{path}", headers=node.worker)
+        assert (answer.status_code, answer.json()["code"]) == (409, "not_opened")
+    assert results.open_complete(node.ctx, "automatic") == []
+
+
+@pytest.mark.parametrize("rule", CLOSED)
+def test_without_the_gate_it_would_be_kept_and_shown(
+    node: Any,
+    cast: dict[str, Any],
+    keep: Callable[..., None],
+    rule: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    under(node, keep, **CLOSED[rule])
+    deliver(node, cast)
+    monkeypatch.setattr(results.output_gate, "judge_opened", lambda *_: judge("check_output", []))
+    monkeypatch.setattr(results.output_gate, "require_allowed", lambda *_: None)
+    opened(node)
+    shown = node.http.get("/console/results/J0000001/exceptions", headers=node.worker).json()
+    assert {row["difference_cents"] for row in shown["rows"]} >= {-250, 1_000}
+
+
+def test_what_did_not_pass_the_gate_is_not_exported(
+    node: Any, cast: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(node, cast)
+    opened(node)
+    (gate,) = [e for e in node.evidence() if e["kind"] == "output_gate_checked"]
+    assert (gate["body"]["passed"], gate["body"]["component"], gate["actor"]) == (
+        True,
+        "reconcile",
+        "regulator",
+    )
+    with node.ctx.session() as session:
+        row = session.get_one(ResultRow, "J0000001")
+        row.summary = {**row.summary, "gate": {**row.summary["gate"], "result": "0" * 64}}
+        session.add(row)
+        session.commit()
+    paths = ("exceptions", "export.csv", "export.xlsx")
+    for path in paths:
+        answer = node.http.get(f"/console/results/J0000001/{path}", headers=node.worker)
+        assert (answer.status_code, answer.json()["code"]) == (403, "output_not_judged")
+    monkeypatch.setattr(results.output_gate, "require_allowed", lambda *_: None)
+    for path in paths:
+        assert node.http.get(f"/console/results/J0000001/{path}", headers=node.worker).status_code == 200
+
+
+def test_differences_that_the_contract_does_not_reveal_stay_closed(
+    node: Any, cast: dict[str, Any], keep: Callable[..., None], contract_of: Callable[..., Any]
+) -> None:
+    node.contract = contract_of(node, reveal_difference=False, contract_id="HF-2026-0003")
+    keep(node, node.contract)
+    deliver(node, cast)
+    answer = node.http.post("/console/results/J0000001/open", headers=node.worker)
+    assert (answer.status_code, answer.json()["code"]) == (403, "output_not_judged")
+
+
+def test_an_owner_whose_name_is_an_identifier_is_noticed(node: Any) -> None:
+    batches = [Batch("13812345678", "institution", 0, 6), BATCHES[1]]
+    result = put_together(*make_halves(), batches)
+    table = output_gate.status_table(result, "regulator", b"content")
+    assert table.stands_for == 11
+    verdict = output_gate.judge_opened("regulator", node.contract, lambda: table)
+    assert [f.rule for f in verdict.findings] == ["output_identifier_mobile"]

@@ -89,6 +89,8 @@ def test_the_clauses_follow_from_the_form(node: Any) -> None:
         ("sum", "sum"),
         ("count", "count"),
     ]
+    assert output.use_terms is not None
+    assert output.use_terms.valid_days == contract.retention_days
     step = contract.computation.steps[0]
     assert output.min_group_size == step.parameters["min_group"] == 30
     assert output.dominance is not None
