@@ -18,8 +18,11 @@ from hefu.domain.businessdays import business_date
 from hefu.domain.job import Stage
 from hefu.local import bootstrap
 from hefu.local.sample_filings import consented
+from hefu.node.filings import newest_version
+from hefu.node.sealed_words import seal_words
 from hefu.store.base import now
 from hefu.store.coordinator_tables import JobRow
+from hefu.store.node_keeping import ExcludedSubjectRow
 from hefu.store.node_tables import JournalRow, ResultRow
 from hefu.store.signed import decode_envelope
 from hefu.wire.errors import PeerRefused
@@ -79,7 +82,8 @@ class Case:
             contract = contracts.load(session, row.contract_digest)[1]
         for org in ("institution", "bank"):
             reply = send_order(ctx, "check_data", Stage.CHECK_DATA_SOURCES, row, contract, org)
-            at_node = _stopping(reply["verdict"]) - {"data_missing"}
+            # No data are delivered; and what is on a list cannot be matched: the contract names no field that tells a person.
+            at_node = _stopping(reply["verdict"]) - {"data_missing", "subject_field_missing"}
             assert at_node == found, (org, at_node, found)
             assert self.evidence(org, job) is (not found)
         if found:
@@ -241,18 +245,24 @@ def test_k11_medium_risk_needs_explicit_consent_or_a_mandate(make: Any) -> None:
 
 def test_k13_a_withdrawal_is_honoured_before_the_next_input(whole: Case) -> None:
     due = (date.today() + timedelta(days=10)).isoformat()
+    bank, holder = whole.village.nodes["bank"], whole.village.nodes["institution"]
+    with bank.session() as session:
+        contract = newest_version(session, whole.contract_id)
     request = whole.file(
         "bank",
         "subject_request",
         right="withdraw",
         responsible="institution",
         holders=["institution"],
-        sealed={"institution": "c2VhbGVk"},
+        sealed=seal_words(bank, contract, "subject_request", "ID-13", ["institution"], due),
         due_on=due,
     )
     assert whole.start()
     whole.file("institution", "subject_request_outcome", request=request, outcome="done")
     assert whole.start() == set()
+    with holder.session() as session:
+        listed = session.exec(select(ExcludedSubjectRow).where(ExcludedSubjectRow.filing == request)).all()
+    assert [(row.kind, row.contract_id) for row in listed] == [("withdraw", whole.contract_id)]
 
 
 def test_the_gates_are_what_stops_it(make: Any, monkeypatch: Any) -> None:

@@ -83,7 +83,8 @@ def said(ctx: Any, tables: Any, job: str, kind: str) -> list[Evidence]:
         found = select(tables.JournalRow).where(
             col(tables.JournalRow.kind) == kind, col(tables.JournalRow.job) == job
         )
-        return [parse_evidence(decode_envelope(row.envelope)) for row in session.exec(found)]
+        rows = session.exec(found.order_by(col(tables.JournalRow.signer_seq)))
+        return [parse_evidence(decode_envelope(row.envelope)) for row in rows]
 
 
 def in_the_ledger(village: Any, job: str, kind: str, actors: set[str], seconds: float = 30) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.dialects.postgresql import insert
@@ -22,7 +22,7 @@ from hefu.node import datasets
 from hefu.node.console_models import ExclusionCount
 from hefu.node.context import NodeContext
 from hefu.node.refusals import Refusal, not_found, refuse
-from hefu.node.sources.engine import open_workbench
+from hefu.node.sources.engine import Workbench, open_workbench
 from hefu.node.sources.subjects import canonical_subjects, subject_token
 from hefu.store.base import now
 from hefu.store.node_keeping import ExcludedSubjectRow
@@ -52,25 +52,9 @@ def add(
     with ctx.session() as session, open_workbench(ctx.paths.work) as bench:
         _check_scope(session, data_set_id, contract_id)
         for first, batch in _batches(lines):
-            canonical = canonical_subjects(bench, batch)
-            for place, subject in enumerate(canonical):
-                if subject == "" or "E+" in subject:
-                    raise _invalid(first + place)
-            read += len(canonical)
-            values = [
-                {
-                    "data_set_id": data_set_id,
-                    "contract_id": contract_id,
-                    "token": subject_token(ctx.keys.subjects, subject),
-                    "kind": kind,
-                    "since": now(),
-                    "filing": filing,
-                }
-                for subject in dict.fromkeys(canonical)
-            ]
-            table = ExcludedSubjectRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-            done = session.connection().execute(insert(table).on_conflict_do_nothing(), values)
-            added += max(done.rowcount, 0)
+            read += len(batch)
+            values = _rows(ctx, bench, batch, first, kind, data_set_id, contract_id, filing)
+            added += _insert(session, values)
         if read == 0:
             raise _invalid(1)
         total = _count(session, data_set_id, contract_id, kind)
@@ -86,6 +70,50 @@ def add(
     return ExclusionCount(
         kind=kind, data_set_id=data_set_id, contract_id=contract_id, entries=total, read=read
     )
+
+
+def add_one(
+    ctx: NodeContext,
+    session: Session,
+    identifier: str,
+    kind: ExclusionKind,
+    user: str,
+    contract_id: str,
+    filing: Digest,
+) -> None:
+    """Put one subject on the list for a contract, in the caller's transaction. Raises Refusal: list_invalid (422)."""
+    with open_workbench(ctx.paths.work) as bench:
+        values = _rows(ctx, bench, [identifier], 1, kind, "", contract_id, filing)
+    _insert(session, values)
+    body = {"kind": kind, "data_set": "", "contract_id": contract_id, "read": 1, "filing": filing, "by": user}
+    total = _count(session, "", contract_id, kind)
+    ctx.record(session, "subjects_excluded", {**body, "total": total})
+
+
+def _rows(
+    ctx: NodeContext,
+    bench: Workbench,
+    identifiers: list[str],
+    first: int,
+    kind: ExclusionKind,
+    data_set_id: str,
+    contract_id: str,
+    filing: Digest | None,
+) -> list[dict[str, Any]]:
+    """Rows of the table: keyed hashes of canonical identifiers, each once. first: number of the first line."""
+    canonical = canonical_subjects(bench, identifiers)
+    for place, subject in enumerate(canonical):
+        if subject == "" or "E+" in subject:
+            raise _invalid(first + place)
+    scope = {"data_set_id": data_set_id, "contract_id": contract_id, "kind": kind, "filing": filing}
+    tokens = (subject_token(ctx.keys.subjects, subject) for subject in dict.fromkeys(canonical))
+    return [{**scope, "token": token, "since": now()} for token in tokens]
+
+
+def _insert(session: Session, values: list[dict[str, Any]]) -> int:
+    table = ExcludedSubjectRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+    done = session.connection().execute(insert(table).on_conflict_do_nothing(), values)
+    return max(done.rowcount, 0)
 
 
 def lift(

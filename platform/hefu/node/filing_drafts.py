@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from hefu.domain.filings import Filing
-from hefu.node import filings, preferences
+from hefu.node import filings, preferences, subject_outcomes
 from hefu.node.context import NodeContext
 from hefu.node.filing_views import draft_digest
 from hefu.node.refusals import conflict, not_found
@@ -44,7 +44,7 @@ def approve(ctx: NodeContext, draft_id: str, user: str, *, seen: str | None = No
 
     seen    digest of the draft as the approver saw it; anything else is not approved
     raises  Refusal: not_found (404) · decided_already, draft_differs (409) · same_person (403), where the organisation
-            has the two-person rule
+            has the two-person rule · what `subject_outcomes` refuses: then nothing is filed
     """
     with ctx.session() as session:
         row = _waiting(ctx, session, draft_id)
@@ -59,7 +59,9 @@ def approve(ctx: NodeContext, draft_id: str, user: str, *, seen: str | None = No
         if preferences.two_person(session) and row.prepared_by == user:
             raise same_person(ctx)
         content = _named(row.kind, row.content, prepared=row.prepared_by, approved=user)
-        row.digest = filings.file(ctx, filings.build(ctx, row.kind, content), user, session)
+        filing = filings.build(ctx, row.kind, content)
+        row.digest = filings.file(ctx, filing, user, session)
+        subject_outcomes.apply_outcome(ctx, session, filing, user)
         row.state, row.decided_by = "approved", user
         session.add(row)
         session.commit()

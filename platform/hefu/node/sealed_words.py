@@ -10,6 +10,8 @@ import base64
 import binascii
 from collections.abc import Iterable
 
+from sqlmodel import Session
+
 from hefu.domain.contract import Contract
 from hefu.domain.filings import read_filing
 from hefu.domain.filings.events import Complaint, SubjectRequest
@@ -64,35 +66,7 @@ def open_words(ctx: NodeContext, digest: str, user: str) -> str:
         filing = None if row is None else read_filing(decode_envelope(row.envelope).payload)
         if not isinstance(filing, Complaint | SubjectRequest) or filing.contract_id is None:
             raise not_found("投诉或请求", "complaint or request", digest)
-        contract = newest_version(session, filing.contract_id)
-        blob = filing.sealed.get(ctx.org_id)
-        if blob is None:
-            raise refuse(
-                403,
-                "not_addressed",
-                "该内容没有封装给本机构",
-                "this was not sealed to this organisation",
-                "请由合约约定的责任方或数据持有方打开",
-                "the responsible party or a holder opens it",
-                party=filing.responsible,
-            )
-        try:
-            words = open_sealed(
-                base64.b64decode(blob, validate=True),
-                expected=_header(filing.issuer, ctx.org_id, contract.contract_id, filing.kind, filing.due_on),
-                recipient_key=ctx.keys.sealing,
-                sender_key=load_public_ed25519(contract.party(filing.issuer).identity_key),
-            ).decode()
-        except (SealInvalid, binascii.Error, UnicodeDecodeError) as error:
-            raise refuse(
-                409,
-                "seal_invalid",
-                "封装内容无法验证，未打开",
-                "what is sealed does not verify and was not opened",
-                "请受理方重新提交",
-                "ask the party that took it in to file it again",
-                party=filing.issuer,
-            ) from error
+        contract, words = unseal(ctx, session, filing)
         ctx.record(
             session,
             "sealed_words_opened",
@@ -101,6 +75,43 @@ def open_words(ctx: NodeContext, digest: str, user: str) -> str:
         )
         session.commit()
     return words
+
+
+def unseal(ctx: NodeContext, session: Session, filing: Complaint | SubjectRequest) -> tuple[Contract, str]:
+    """The contract, and the words that were sealed to this organisation; nothing is recorded.
+
+    raises  Refusal: not_addressed (403) · seal_invalid (409) · not_found (404)
+    """
+    contract = newest_version(session, filing.contract_id or "")
+    blob = filing.sealed.get(ctx.org_id)
+    if blob is None:
+        raise refuse(
+            403,
+            "not_addressed",
+            "该内容没有封装给本机构",
+            "this was not sealed to this organisation",
+            "请由合约约定的责任方或数据持有方打开",
+            "the responsible party or a holder opens it",
+            party=filing.responsible,
+        )
+    try:
+        words = open_sealed(
+            base64.b64decode(blob, validate=True),
+            expected=_header(filing.issuer, ctx.org_id, contract.contract_id, filing.kind, filing.due_on),
+            recipient_key=ctx.keys.sealing,
+            sender_key=load_public_ed25519(contract.party(filing.issuer).identity_key),
+        ).decode()
+    except (SealInvalid, binascii.Error, UnicodeDecodeError) as error:
+        raise refuse(
+            409,
+            "seal_invalid",
+            "封装内容无法验证，未打开",
+            "what is sealed does not verify and was not opened",
+            "请受理方重新提交",
+            "ask the party that took it in to file it again",
+            party=filing.issuer,
+        ) from error
+    return contract, words
 
 
 def _header(sender: str, reader: str, contract_id: str, kind: str, due_on: str) -> SealHeader:

@@ -15,7 +15,9 @@ from hefu.domain.rules.risk_grade import grades_of
 from hefu.keys.errors import SealInvalid
 from hefu.node import filings as filing_service
 from hefu.node import sealed_words
+from hefu.node.sources.subjects import subject_token
 from hefu.store.base import now
+from hefu.store.node_keeping import ExcludedSubjectRow
 from hefu.store.node_tables import FilingDraftRow, FilingRow
 from hefu.store.signed import decode_envelope, encode_envelope, sign_document
 from hefu.wire.refusal import Refusal
@@ -187,6 +189,79 @@ def test_a_request_is_sealed_to_whoever_must_act_and_to_nobody_else(at: Any, cas
     )
     (case,) = holder.get("sealed-cases").json()
     assert (case["mine"], len(case["outcomes"])) == (False, 1)
+    assert holder.get("exclusions").json() == [
+        {
+            "kind": "withdraw",
+            "data_set_id": "",
+            "contract_id": holder.contract.contract_id,
+            "entries": 1,
+            "read": 0,
+        }
+    ]
+    assert IDENTIFIER not in json.dumps(holder.evidence())
+
+
+def request_at(at: Any, holder: Any, **asked: Any) -> str:
+    """A request that the bank took in, as the holder has it; its digest."""
+    taker = at("bank")
+    form = {"contract_id": taker.contract.contract_id, "right": "restrict", "identifier": IDENTIFIER}
+    filed = _approved(taker, taker.post("subject-requests", form | asked).json())
+    with taker.ctx.session() as session:
+        stored = session.get_one(FilingRow, filed["digest"]).envelope
+    filing_service.take(holder.ctx, encode_envelope(decode_envelope(stored)))
+    return str(filed["digest"])
+
+
+def listed(node: Any) -> list[tuple[str, str | None]]:
+    with node.ctx.session() as session:
+        return [(row.kind, row.filing) for row in session.exec(select(ExcludedSubjectRow))]
+
+
+@pytest.mark.parametrize("right", ["withdraw", "restrict", "refuse", "delete", "query"])
+def test_a_granted_request_excludes_the_person_in_the_same_transaction(
+    at: Any, right: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = at("institution")
+    request = request_at(at, holder, right=right, note="电话受理 / by telephone")
+    content = {"contract_id": holder.contract.contract_id, "request": request, "outcome": "done"}
+    draft = holder.post("filing-drafts", {"kind": "subject_request_outcome", "content": content}).json()
+    path, seen = f"filing-drafts/{draft['draft_id']}/approve", {"digest": draft["digest"]}
+
+    def fail(*_: Any) -> None:
+        raise Refusal(409, "broken", "", "")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("hefu.node.exclusions._insert", fail)
+        if right != "query":
+            assert holder.post(path, seen, holder.approver).json()["code"] == "broken"
+            with holder.ctx.session() as session:
+                kinds = [row.kind for row in session.exec(select(FilingRow))]
+            assert kinds == ["subject_request"], "neither outcome nor list entry"
+            assert listed(holder) == []
+    _approved(holder, draft)
+    assert listed(holder) == ([] if right == "query" else [(right, request)])
+    token = subject_token(holder.ctx.keys.subjects, IDENTIFIER)
+    with holder.ctx.session() as session:
+        assert [r.token for r in session.exec(select(ExcludedSubjectRow))] == [token] * (right != "query")
+
+
+def test_a_refused_request_excludes_nobody_and_without_the_step_nobody_would_be(
+    at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = at("institution")
+    request = request_at(at, holder)
+    content = {"contract_id": holder.contract.contract_id, "request": request}
+    form = {"kind": "subject_request_outcome", "content": content}
+    form["content"] = content | {"outcome": "refused", "reason": "法定义务"}
+    _approved(holder, holder.post("filing-drafts", form).json())
+    assert listed(holder) == []
+    form["content"] = content | {"outcome": "done"}
+    with monkeypatch.context() as without:
+        without.setattr("hefu.node.subject_outcomes.apply_outcome", lambda *_: None)
+        _approved(holder, holder.post("filing-drafts", form).json())
+        assert listed(holder) == []
+    _approved(holder, holder.post("filing-drafts", form).json())
+    assert listed(holder) == [("restrict", request)]
 
 
 @pytest.mark.parametrize("moved", ["due_on", "contract", "sender"])
