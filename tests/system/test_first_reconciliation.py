@@ -29,6 +29,7 @@ EVIDENCE = {
     "output_checked": {"operator", "exchange", "coordinator"},
     "half_released": {"operator", "exchange"},
     "half_received": {"regulator"},
+    "output_gate_checked": {"regulator"},
     "result_opened": {"regulator"},
     "inputs_deleted": CAST | {"regulator"},
     "job_finished": {"coordinator"},

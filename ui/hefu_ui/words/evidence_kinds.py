@@ -51,7 +51,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "evidence.channel_transcript": ("通道摘要", "Channel transcript"),
     "evidence.computation_failed": ("计算失败", "Computation failed"),
     "evidence.computed": ("计算完成", "Computed"),
-    "evidence.output_gate_checked": ("密态输出闸门", "Output gate on shares"),
+    "evidence.output_gate_checked": ("产出闸门", "Output gate"),
     "evidence.half_sealed": ("封存半份结果", "Half sealed"),
     "evidence.output_checked": ("结果审核", "Output checked"),
     "evidence.release_decided": ("决定发布", "Release decided"),
