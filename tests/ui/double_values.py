@@ -20,6 +20,7 @@ from hefu.domain.dataset import (
 )
 from hefu.domain.identity import Role, Standing
 from hefu.domain.job import STAGES, JobState
+from hefu.domain.rules.say import block
 from hefu.domain.verdict import Finding, Severity, Verdict
 from hefu.node import console_models as m
 
@@ -269,6 +270,14 @@ def results() -> list[m.ResultSummary]:
             **({"matched": 100_000 - n * 731, "mismatched": wrong[0] * n, "missing_at_bank": wrong[1] * n, "missing_at_institution": wrong[2] * n, "conflicts": 0,
                 "difference_cents": 1_234_56 * wrong[0] * n, "match_rate": 1 - sum(wrong) * n / 100_000} if opened else {}),
         ))  # fmt: skip
+    refused = block(
+        "output_identifier_mobile", "K7", "结果中出现直接标识符：手机号码", "direct identifiers stand in the result: mobile",
+        party="regulator", seen="1", expected="0",
+    )  # fmt: skip
+    found.append(m.ResultSummary(
+        job_id="J000013R1", contract_id=CONTRACT, business_date=day(13), revision=1, stands=True, received_at=ago(12), opened_at=None,
+        gate="refused", gate_findings=[refused],
+    ))  # fmt: skip
     return found
 
 

@@ -169,6 +169,13 @@ def test_a_sealed_result_is_opened_by_the_regulator(open_page: Open, calls: Call
     assert "例外清单" in _text(app)
 
 
+def test_a_result_that_the_output_gate_refused_says_why(open_page: Open) -> None:
+    app = open_page("regulator", "results", id="J000013R1")
+    assert not app.exception
+    assert "产出闸门未通过" in app.error[0].value
+    assert "结果中出现直接标识符：手机号码" in _text(app)
+
+
 def test_exceptions_are_filtered(open_page: Open) -> None:
     app = open_page("regulator", "results", id="J000006R1")
     table = app.dataframe[0].value

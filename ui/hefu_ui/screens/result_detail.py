@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 from hefu.node.console_models import ExceptionRow, InquiryRequest, RecordRequest, ResultView
 
+from hefu_ui.look.findings import draw_findings
 from hefu_ui.look.formats import count, money, org_name, rate, took, when
 from hefu_ui.look.html import Html, chip, esc, icon, table
 from hefu_ui.look.page import asking, card, do, empty, page_title, problems_shown
@@ -36,6 +37,9 @@ def show_result(job_id: str) -> None:
         (stands, chip(t("jobs.version", n=summary.revision), "blue", "history")),
     )
     if summary.opened_at is None:
+        if summary.gate == "refused":
+            st.error(t("results.gate_refused"), icon=":material/block:")
+            draw_findings(summary.gate_findings)
         _sealed(job_id, when(summary.received_at))
         return
     view = node().result(job_id)

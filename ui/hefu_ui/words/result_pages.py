@@ -54,6 +54,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "于 {at} 送达本节点。拆封将使用本机构的解密密钥合并两半结果，并记入存证账本。",
         "It reached your node at {at}. Opening joins the two halves with your organisation's key, and is recorded in the ledger.",
     ),
+    "results.gate_refused": (
+        "产出闸门未通过：结果未保留，也未向任何人显示。",
+        "The output gate is closed: nothing of this result was kept or shown to anybody.",
+    ),
     "results.open": ("拆封", "Open"),
     "results.opening": ("正在拆封…", "Opening…"),
     "results.opened_done": ("已拆封并存证", "Opened, and recorded"),
