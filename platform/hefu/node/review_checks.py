@@ -13,13 +13,13 @@ from sqlmodel import col, select
 from hefu.domain.contract import Contract
 from hefu.domain.job import Order
 from hefu.domain.rules.output import review
-from hefu.domain.verdict import Finding, Severity
+from hefu.domain.verdict import Severity
 from hefu.node.context import NodeContext
+from hefu.node.refusals import refuse, refuse_for
 from hefu.store.base import now
 from hefu.store.node_tables import JournalRow
 from hefu.store.signed import decode_envelope
 from hefu.store.signed_decisions import read_decisions
-from hefu.wire.refusal import Refusal
 
 _CHECKED_WITHIN = timedelta(minutes=10)
 
@@ -49,7 +49,9 @@ def verify_review(
     verdict = review.release_verdict(contract, valid, requested_at, moment)
     if not verdict.passed:
         blocking = [f for f in verdict.findings if f.severity is Severity.BLOCK]
-        raise _refusal((blocking or verdict.findings)[0])
+        first = (blocking or verdict.findings)[0]
+        rule = "not_reviewed" if first.rule == "awaiting_review" else first.rule
+        raise refuse_for(first.model_copy(update={"rule": rule}), stage="release")
     counts = [review.tally(output, valid, requested_at, moment) for output in contract.outputs]
     return max((d.decided_at for count in counts for d in count.decided if d.approved), default=None)
 
@@ -71,26 +73,13 @@ def _own_check(ctx: NodeContext, order: Order) -> Evidence:
         evidence = parse_evidence(decode_envelope(row))
         if evidence.attempt == order.attempt and evidence.body.get("passed") is True:
             return evidence
-    raise Refusal(
+    raise refuse(
         409,
         "output_not_checked",
         "本节点未校验过本次结果",
         "this node has not checked the result of this attempt",
+        "重新执行任务",
+        "run the job anew",
         party=ctx.org_id,
         stage="release",
-    )
-
-
-def _refusal(finding: Finding) -> Refusal:
-    rule = "not_reviewed" if finding.rule == "awaiting_review" else finding.rule
-    return Refusal(
-        403,
-        rule,
-        f"结果未经审核通过（{finding.seen}）：{finding.message_zh}",
-        f"the release is not approved ({finding.seen}): {finding.message_en}",
-        party=finding.party,
-        stage="release",
-        limit=finding.expected,
-        mend_zh=finding.mend_zh,
-        mend_en=finding.mend_en,
     )
