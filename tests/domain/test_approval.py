@@ -4,8 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hefu.domain.approval import Approval, ApprovalKind, ApprovalState
+from hefu.domain.approval import Approval, ApprovalKind, ApprovalState, ReleaseSubject
+from hefu.domain.contract import Output
 from hefu.domain.errors import TransitionRefused
+from hefu.domain.job import ReleaseDecision
+from hefu.domain.rules.output.review import review_verdict
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -118,3 +121,64 @@ def test_each_reminder_is_given_once() -> None:
             given_at.append(hour)
     assert given_at == [24 * 4, 24 * 6, 24 * 7 - 4]
     assert approval.days_left(START + timedelta(days=8)) == -1
+
+
+RELEASE = ReleaseSubject(
+    contract="a" * 64,
+    job="J20260302AAAAAAAA",
+    attempt=1,
+    output=0,
+    checked="c" * 64,
+    halves={"bank": "b" * 64},
+)
+
+
+def release(quorum: int | None, **changes: Any) -> Approval:
+    value = {"kind": ApprovalKind.RELEASE, "subject": RELEASE.digest, "release": RELEASE, "quorum": quorum}
+    return opened(**{**value, **changes})
+
+
+@given(
+    st.one_of(st.none(), st.integers(1, 3)),
+    st.lists(st.tuples(st.sampled_from(ORGS), st.booleans()), max_size=3, unique_by=lambda said: said[0]),
+)
+def test_the_approval_of_a_release_says_what_the_rule_of_the_review_says(
+    quorum: int | None, said: list[tuple[str, bool]]
+) -> None:
+    output = Output(
+        recipient="regulator",
+        form="matches",
+        reviewers=ORGS,
+        quorum=quorum,
+        review_hours=168,
+        purpose_bound="x",
+    )
+    approval, decisions = release(quorum), []
+    for org, approved in said:
+        verdict = review_verdict(output, decisions, START, START)
+        assert approval.state is ApprovalState.OPEN or not verdict.waiting
+        if approval.state is not ApprovalState.OPEN:
+            break
+        approval = approval.answer(org, approved=approved, at=START, reason="行数异常")
+        decisions.append(
+            ReleaseDecision(
+                contract="a" * 64, job=RELEASE.job, attempt=1, checked="c" * 64, org_id=org, approved=approved,
+                reason="", decided_at=START,
+            )
+        )  # fmt: skip
+    verdict = review_verdict(output, decisions, START, START)
+    expected = ApprovalState.OPEN if verdict.waiting else ApprovalState.REFUSED
+    assert approval.state is (ApprovalState.APPROVED if verdict.passed else expected)
+
+
+def test_a_release_names_what_it_is_of() -> None:
+    assert release(2).subject == RELEASE.digest
+    for changes in (
+        {"quorum": 4},
+        {"quorum": 0},
+        {"subject": "b" * 64},
+        {"release": None},
+        {"kind": ApprovalKind.FILING},
+    ):
+        with pytest.raises(ValidationError):
+            release(**{"quorum": 2, **changes})

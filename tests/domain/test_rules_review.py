@@ -31,6 +31,7 @@ def decide(*said: tuple[str, bool, float], quorum: int | None = 2, after: float 
                 "contract": "a" * 64,
                 "job": "J20260302AAAAAAAA",
                 "attempt": 1,
+                "checked": "c" * 64,
                 "org_id": org,
                 "approved": approved,
                 "reason": "seen",
@@ -48,7 +49,7 @@ def rules(verdict: Verdict) -> list[str]:
 
 def test_the_quorum_approves() -> None:
     assert decide(("bank", True, 1), ("auditor", True, 2)).passed
-    assert rules(decide(("bank", True, 1))) == ["review_waiting"]
+    assert rules(decide(("bank", True, 1))) == ["awaiting_review"]
     assert decide(("bank", True, 1)).waiting
     all_three = [(org, True, 1.0) for org in REVIEWERS]
     assert decide(*all_three, quorum=None).passed
@@ -65,17 +66,17 @@ def test_a_refusal_blocks_once_the_quorum_is_out_of_reach() -> None:
 
 
 def test_only_reviewers_in_time_count_and_the_last_word_does() -> None:
-    assert rules(decide(("bank", True, 1), ("exchange", True, 1))) == ["review_waiting"]
-    assert rules(decide(("bank", True, 1), ("bank", True, 2))) == ["review_waiting"]
+    assert rules(decide(("bank", True, 1), ("exchange", True, 1))) == ["awaiting_review"]
+    assert rules(decide(("bank", True, 1), ("bank", True, 2))) == ["awaiting_review"]
     assert decide(("bank", False, 1), ("bank", True, 2), ("auditor", True, 2)).passed
-    assert rules(decide(("bank", True, 1), ("auditor", True, -1))) == ["review_waiting"]
-    assert rules(decide(("bank", True, 1), ("auditor", True, 6), after=5)) == ["review_waiting"]
+    assert rules(decide(("bank", True, 1), ("auditor", True, -1))) == ["awaiting_review"]
+    assert rules(decide(("bank", True, 1), ("auditor", True, 6), after=5)) == ["awaiting_review"]
 
 
 def test_the_deadline_ends_it() -> None:
     assert decide(("bank", True, 1), ("auditor", True, 10), after=50).passed
     assert rules(decide(("bank", True, 1), ("auditor", True, 10.1), after=50)) == ["review_overdue"]
-    assert rules(decide(after=10)) == ["review_waiting"]
+    assert rules(decide(after=10)) == ["awaiting_review"]
 
 
 def test_without_review_a_refused_result_would_pass(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -436,17 +436,20 @@ class World:
         approved: bool = True,
         job: str = JOB,
         attempt: int = 1,
+        checked: str = "c" * 64,
         org_id: str = "auditor",
         signed_by: str | NodeKeys | None = None,
+        at: datetime | None = None,
     ) -> str:
         document = ReleaseDecision(
             contract=contract.digest,
             job=job,
             attempt=attempt,
+            checked=checked,
             org_id=org_id,
             approved=approved,
-            reason="",
-            decided_at=now(),
+            reason="" if approved else "行数异常",
+            decided_at=at or now(),
         )
         return self.sign(document, DECISION_TYPE, org_id if signed_by is None else signed_by)
 

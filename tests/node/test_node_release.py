@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hefu.node import half_inbox, half_outbox, orders, registry
+from hefu.node import half_inbox, half_outbox, orders, registry, review_checks
 from hefu.store.base import now
 from hefu.store.node_tables import JobRow, JournalRow, ResultRow
 from hefu.store.signed import encode_envelope
@@ -34,6 +34,11 @@ class Holder:
             row = session.get_one(JobRow, (kit.JOB, 1))
             row.half_path, row.half_digest, row.state = str(folder / "half"), DIGEST, "computed"
             session.add(row)
+            own = {"passed": True, "half": DIGEST, "recipient": "regulator", "rules": []}
+            ctx.record(
+                session, "output_checked", own, contract=contract.digest, job=kit.JOB, attempt=1,
+                stage="check_output",
+            )  # fmt: skip
             session.commit()
         ctx.client.answers["POST", "/peer/results"] = {"complete": False}
 
@@ -55,11 +60,15 @@ class Holder:
         }
         return Evidence(**{**value, **changes}).sign((signed_by or self.world.coordinator).identity)
 
+    def decision(self, checked: Any, **changes: Any) -> str:
+        """A decision on what the output check names."""
+        return str(self.world.decision(self.contract, **{"checked": checked.id, **changes}))
+
     def release(self, *, decisions: Any = None, envelope: Any = None, receipt: Any = None) -> str:
         """ok, or the reason code."""
         envelope = envelope or self.checked()
         receipt = self.world.receipts([envelope])[0] if receipt is None else receipt
-        decisions = [self.world.decision(self.contract)] if decisions is None else decisions
+        decisions = [self.decision(envelope)] if decisions is None else decisions
         order = self.world.order(self.contract, "release", "exchange")
         try:
             accepted, under = orders.accept(self.ctx, order, "release")
@@ -89,20 +98,25 @@ class TestRelease:
         assert [e["half"] for e in holder.kit.journal(holder.ctx, "half_released")] == [DIGEST]
 
     def test_without_the_reviewers_decision(self, holder: Holder, monkeypatch: Any) -> None:
-        w, c = holder.world, holder.contract
+        w, mine = holder.world, holder.checked()
+        other = holder.checked(body={"passed": True, "halves": {"exchange": "0" * 64}})
         for name, decisions in {
             "absent": [],
-            "refused": [w.decision(c, approved=False)],
-            "forged": [w.decision(c, signed_by=w.stranger)],
-            "by another party": [w.decision(c, org_id="operator")],
-            "in the reviewer's name": [w.decision(c, org_id="auditor", signed_by="operator")],
-            "of another job": [w.decision(c, job="J20260303AAAAAAAA")],
-            "of another attempt": [w.decision(c, attempt=2)],
-            "of another contract": [w.decision(w.contract(contract_id="HF-TEST-OTHER"))],
+            "forged": [holder.decision(mine, signed_by=w.stranger)],
+            "by another party": [holder.decision(mine, org_id="operator")],
+            "in the reviewer's name": [holder.decision(mine, org_id="auditor", signed_by="operator")],
+            "of another job": [holder.decision(mine, job="J20260303AAAAAAAA")],
+            "of another attempt": [holder.decision(mine, attempt=2)],
+            "of another contract": [w.decision(w.contract(contract_id="HF-TEST-OTHER"), checked=mine.id)],
+            "on other halves": [holder.decision(other)],
+            "dated in the future": [holder.decision(mine, at=now() + timedelta(minutes=6))],
+            "dated before the result": [holder.decision(mine, at=now() - timedelta(minutes=6))],
             "garbage": ["AAAA", ""],
         }.items():
-            assert holder.release(decisions=decisions) == "not_reviewed", name
-        monkeypatch.setattr(half_outbox, "_verify_decisions", lambda *_: None)
+            assert holder.release(decisions=decisions, envelope=mine) == "not_reviewed", name
+        refused = [holder.decision(mine, approved=False)]
+        assert holder.release(decisions=refused, envelope=mine) == "review_refused"
+        monkeypatch.setattr(review_checks, "verify_review", lambda *_: None)
         assert holder.release(decisions=[]) == "ok"
 
     def test_receipts_that_are_absent_forged_or_of_others(self, holder: Holder, monkeypatch: Any) -> None:
@@ -143,12 +157,32 @@ class TestRelease:
         assert holder.release() == "ok"
 
     def test_a_stale_checkpoint(self, holder: Holder) -> None:
-        age = holder.contract.limits.checkpoint_max_age_seconds
-        assert (
-            holder.release(envelope=holder.checked(at=now() - timedelta(seconds=age + 5)))
-            == "checkpoint_stale"
+        """People may take their time over a result; what counts then is the age of the last approval."""
+        age = timedelta(seconds=holder.contract.limits.checkpoint_max_age_seconds)
+        old = holder.checked(at=now() - age - timedelta(hours=40))
+        late, in_time = (holder.decision(old, at=now() - age + timedelta(seconds=by)) for by in (-5, 60))
+        assert holder.release(envelope=old, decisions=[late]) == "checkpoint_stale"
+        assert holder.release(envelope=old, decisions=[in_time]) == "ok"
+
+    def test_the_age_is_what_stops_a_stale_one(self, holder: Holder, monkeypatch: Any) -> None:
+        age = timedelta(seconds=holder.contract.limits.checkpoint_max_age_seconds)
+        old = holder.checked(at=now() - age - timedelta(hours=40))
+        late = holder.decision(old, at=now() - age - timedelta(seconds=5))
+        monkeypatch.setattr(half_outbox, "_verify_age", lambda *_: None)
+        assert holder.release(envelope=old, decisions=[late]) == "ok"
+
+    def test_an_output_that_nobody_reviews_goes_stale_by_its_check(
+        self, world: Any, world_kit: Any, node: Any
+    ) -> None:
+        outputs = [{**world.contract_value()["outputs"][0], "reviewers": []}]
+        contract = world.contract(outputs=outputs)
+        holder = Holder(world, world_kit, node("exchange", contract), contract)
+        age = timedelta(seconds=contract.limits.checkpoint_max_age_seconds)
+        old, young = (
+            holder.checked(at=now() - age + by) for by in (timedelta(seconds=-5), timedelta(seconds=60))
         )
-        assert holder.release(envelope=holder.checked(at=now() - timedelta(seconds=age - 60))) == "ok"
+        assert holder.release(envelope=old, decisions=[]) == "checkpoint_stale"
+        assert holder.release(envelope=young, decisions=[]) == "ok"
 
     def test_a_half_altered_on_disk(self, holder: Holder) -> None:
         (holder.ctx.paths.work / holder.kit.JOB / "half").write_bytes(b"another")
@@ -187,7 +221,7 @@ class TestRelease:
         receipt = holder.world.receipts([envelope])[0]
         with pytest.raises(Refusal) as caught:
             half_outbox.release(
-                holder.ctx, accepted, under, [holder.world.decision(holder.contract)], receipt,
+                holder.ctx, accepted, under, [holder.decision(envelope)], receipt,
                 encode_envelope(envelope),
             )  # fmt: skip
         assert (caught.value.body["code"], caught.value.status) == (code, status)

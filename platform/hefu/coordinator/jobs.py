@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from hefu.coordinator import contracts
+from hefu.coordinator import approvals, contracts, reviews
 from hefu.coordinator.calendars import why_not_today
 from hefu.coordinator.context import CoordinatorContext
 from hefu.domain.businessdays import business_date
@@ -237,7 +237,10 @@ def finish(ctx: CoordinatorContext, job_id: str, lease: int) -> JobState:
         if state not in FINAL_STATES:
             contract = contracts.load(session, job.contract_digest)[1]
             job.lease_until = None
+            attempt = job.attempt
             state = _outcome(session, job, contract)
+            if job.attempt != attempt:
+                approvals.withdraw_releases(ctx, session, job_id, f"attempt {attempt} is over")
             job.state = state.value
             if state in FINAL_STATES:
                 close(ctx, session, job, state)
@@ -304,7 +307,8 @@ def _outcome(session: Session, job: JobRow, contract: Contract) -> JobState:
     retry_seconds = contract.schedule.retry_seconds if contract.schedule else 60
     if stopped.state == "waiting":
         if any(f.rule == "awaiting_review" for f in verdict.findings):
-            job.retry_at = None
+            review = reviews.find(session, job, contract)
+            job.retry_at = review.next_deadline(now()) if review is not None else None
             return JobState.AWAITING_REVIEW
         deadline = _deadline(session, job, contract, Stage(stopped.stage))
         if deadline is not None and now() >= deadline:
@@ -333,7 +337,8 @@ def _patience(contract: Contract) -> timedelta:
 def _deadline(session: Session, job: JobRow, contract: Contract, stage: Stage) -> datetime | None:
     """Until when a stage may wait: up to the computation until the day's cut-off, afterwards as long again from the last step.
 
-    What is computed, or released already, is not lost because data came late or people took their time.
+    What is computed, or released already, is not lost because data came late or people took their time; a release never
+    ends before the hours that the contract gives its reviewers.
     """
     if stage not in (Stage.CHECK_OUTPUT, Stage.RELEASE, Stage.RETAIN_AND_DELETE):
         return job.cutoff_at
@@ -342,7 +347,9 @@ def _deadline(session: Session, job: JobRow, contract: Contract, stage: Stage) -
     )
     decisions = session.exec(select(DecisionRow.at).where(DecisionRow.job_id == job.job_id))
     steps = [at for at in (*stages, *decisions) if at is not None]
-    return max(steps) + _patience(contract) if steps else job.cutoff_at
+    review = reviews.find(session, job, contract) if stage is Stage.RELEASE else None
+    hours = review.deadlines() if review is not None else []
+    return max([max(steps) + _patience(contract), *hours]) if steps else job.cutoff_at
 
 
 def close(ctx: CoordinatorContext, session: Session, job: JobRow, state: JobState) -> None:
@@ -354,6 +361,7 @@ def close(ctx: CoordinatorContext, session: Session, job: JobRow, state: JobStat
             old.state, old.superseded_by = JobState.SUPERSEDED.value, job.job_id
             session.add(old)
     session.add(job)
+    approvals.withdraw_releases(ctx, session, job.job_id, f"the job is {state.value}")
     ctx.record(
         session,
         "job_finished",

@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 
 from hefu_ledger.store import inclusion_receipt, latest_checkpoint
-from sqlmodel import select
 
+from hefu.coordinator import approvals, reviews
 from hefu.coordinator.context import CoordinatorContext
 from hefu.coordinator.gate_evidence import gate_agrees
 from hefu.coordinator.ledger import connection_of
 from hefu.coordinator.orders import send_order
-from hefu.coordinator.outcomes import Outcome, ask_all, block, wait
+from hefu.coordinator.outcomes import Outcome, ask_all, wait
 from hefu.domain.cast import cast
 from hefu.domain.contract import Contract
 from hefu.domain.job import Stage
 from hefu.domain.verdict import Verdict
-from hefu.store.coordinator_tables import DecisionRow, JobRow, JournalRow
+from hefu.store.base import now
+from hefu.store.coordinator_tables import JobRow
 from hefu.store.signed import decode_envelope, encode_envelope
 
 
@@ -36,44 +37,30 @@ def check_output(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> Ou
     return out
 
 
-def release(ctx: CoordinatorContext, job: JobRow, contract: Contract, checked: str) -> Outcome:
+def release(ctx: CoordinatorContext, job: JobRow, contract: Contract) -> Outcome:
     """After the review that the contract names, N0 and N2 verify for themselves and send their halves (结果发布).
 
-    checked  the id of the coordinator's `output_checked` evidence: its inclusion in the ledger goes with the order
+    The review is judged by `release_verdict`: it waits, blocks (a quorum out of reach, a deadline passed), or is over. The
+    evidence says who approved, of how many that are needed.
     """
     n0, _, n2 = contract.computation.compute_parties
     out = Outcome(parties=[n0, n2])
-    reviewers = {r for o in contract.outputs for r in o.reviewers}
     with ctx.session() as session:
-        decisions = session.exec(
-            select(DecisionRow).where(DecisionRow.job_id == job.job_id, DecisionRow.attempt == job.attempt)
-        ).all()
-    if any(not d.approved for d in decisions):
-        refused = [d.org_id for d in decisions if not d.approved]
-        out.findings.append(
-            block(
-                "release_refused",
-                f"{'、'.join(refused)} 拒绝发布",
-                f"{', '.join(refused)} refused the release",
-                party=refused[0],
-            )
-        )
+        review = reviews.find(session, job, contract)
+        if review is None:
+            raise LookupError(f"the output check of {job.job_id} has not passed")
+        decisions = reviews.stored(session, job)
+        moment = now()
+        approvals.open_for_release(ctx, session, job, review)
+        approvals.move_releases(ctx, session, job.job_id, lambda approval: approval.expire(moment))
+        session.commit()
+    out.body = {"review": review.told(moment), "checked": review.checked}
+    verdict = review.verdict(moment)
+    if not verdict.passed:
+        out.findings += verdict.findings
         return out
-    missing = sorted(reviewers - {d.org_id for d in decisions})
-    if missing:
-        out.findings.append(
-            wait(
-                "awaiting_review",
-                f"等待 {'、'.join(missing)} 审核",
-                f"waits for the review by {', '.join(missing)}",
-                party=missing[0],
-            )
-        )
-        return out
-    receipt = _await_receipt(ctx, checked)
-    with ctx.session() as session:
-        envelope = session.exec(select(JournalRow.envelope).where(JournalRow.envelope_id == checked)).first()
-    if receipt is None or envelope is None:
+    receipt = _await_receipt(ctx, review.checked)
+    if receipt is None:
         out.findings.append(
             wait(
                 "ledger_late", "存证账本尚未收录输出校验", "the ledger has not included the output check yet"
@@ -89,9 +76,9 @@ def release(ctx: CoordinatorContext, job: JobRow, contract: Contract, checked: s
             job,
             contract,
             org,
-            decisions=[encode_envelope(decode_envelope(d.envelope)) for d in decisions],
+            decisions=[encode_envelope(decode_envelope(d)) for d in decisions],
             receipt=receipt,
-            checked=encode_envelope(decode_envelope(envelope)),
+            checked=encode_envelope(decode_envelope(review.envelope)),
         ),
     )
     for reply in replies.values():

@@ -133,11 +133,6 @@ class StageRunner:
             with ctx.session() as session:
                 job = session.get_one(JobRow, job_id)
                 contract = contracts.load(session, job.contract_digest)[1]
-                checked = (
-                    _newest(session, job, Stage.CHECK_OUTPUT).parties.get("envelope_id", "")
-                    if stage is Stage.RELEASE
-                    else ""
-                )
             match stage:
                 case Stage.CHECK_PARTICIPANTS:
                     outcome = stage_checks.check_participants(ctx, job, contract)
@@ -152,7 +147,7 @@ class StageRunner:
                 case Stage.CHECK_OUTPUT:
                     outcome = stage_release.check_output(ctx, job, contract)
                 case Stage.RELEASE:
-                    outcome = stage_release.release(ctx, job, contract, checked)
+                    outcome = stage_release.release(ctx, job, contract)
                 case Stage.RETAIN_AND_DELETE:
                     outcome = stage_release.retain_and_delete(ctx, job, contract)
         except Exception:

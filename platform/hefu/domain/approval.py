@@ -1,6 +1,6 @@
 """One approval object 审批单 per decision: bound to the exact document by hash, with a deadline, answers and reminders.
 
-open → approved (everybody asked has agreed) · refused (one has not) · withdrawn (by the requester) · overdue (deadline
+open → approved (everybody asked has agreed, or the quorum has) · refused (so many have not that it cannot be) · withdrawn (by the requester) · overdue (deadline
 passed while somebody was still awaited). The last four are final. White paper A, 3.3: decisions of the participants are
 taken on the record. Pure: whoever calls says what time it is.
 """
@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from hefu.domain.document import Digest, Document, OrgId
 from hefu.domain.errors import TransitionRefused
+from hefu.domain.job import MAX_ATTEMPTS, JobId
 
 REMIND_BEFORE = (timedelta(days=3), timedelta(days=1), timedelta(hours=4))
 
@@ -55,11 +56,29 @@ class Answer(Document):
         return self
 
 
+class ReleaseSubject(Document):
+    """What the decision on a release is on: one output of one attempt, as the output check found it.
+
+    output   the output's place in the contract, from 0
+    checked  id of the coordinator's `output_checked` evidence
+    halves   the digests of the sealed halves that it names, by holder
+    """
+
+    contract: Digest
+    job: JobId
+    attempt: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)]
+    output: Annotated[int, Field(ge=0)]
+    checked: Digest
+    halves: dict[OrgId, Digest]
+
+
 class Approval(Document):
     """A decision asked for.
 
     subject     digest of the exact document that is decided on
     asked       the parties whose answer is needed, each once
+    quorum      how many of them must agree; null: all
+    release     the document itself, where it is a release
     reminded_at when each reminder was given
     """
 
@@ -69,6 +88,8 @@ class Approval(Document):
     asked: Annotated[tuple[OrgId, ...], Field(min_length=1)]
     opened_at: AwareDatetime
     deadline: AwareDatetime
+    quorum: Annotated[int, Field(ge=1)] | None = None
+    release: ReleaseSubject | None = None
     answers: tuple[Answer, ...] = ()
     reminded_at: tuple[AwareDatetime, ...] = ()
     state: ApprovalState = ApprovalState.OPEN
@@ -82,6 +103,16 @@ class Approval(Document):
         answered = [answer.org_id for answer in self.answers]
         if len(set(answered)) != len(answered) or not set(answered) <= set(self.asked):
             raise ValueError("answers: one answer of each party that was asked")
+        if self.quorum is not None and self.quorum > len(self.asked):
+            raise ValueError(f"quorum: {self.quorum} of {len(self.asked)}")
+        return self
+
+    @model_validator(mode="after")
+    def _names_its_subject(self) -> Self:
+        if (self.release is not None) != (self.kind is ApprovalKind.RELEASE):
+            raise ValueError("release: given with a decision on a release, and with no other")
+        if self.release is not None and self.release.digest != self.subject:
+            raise ValueError("subject: is not the digest of the release")
         return self
 
     def waits_for(self) -> tuple[str, ...]:
@@ -106,11 +137,13 @@ class Approval(Document):
             raise TransitionRefused(f"{org_id} has answered already")
         kept = tuple(a for a in self.answers if a.org_id != org_id)
         answers = (*kept, Answer(org_id=org_id, approved=approved, reason=reason, at=at))
+        needed = self.quorum or len(self.asked)
+        refusals = sum(not a.approved for a in answers)
         state = ApprovalState.OPEN
-        if not approved:
-            state = ApprovalState.REFUSED
-        elif {a.org_id for a in answers} == set(self.asked):
+        if len(answers) - refusals >= needed:
             state = ApprovalState.APPROVED
+        elif len(self.asked) - refusals < needed:
+            state = ApprovalState.REFUSED
         return self._with(answers=answers, state=state, closed_at=None if state is ApprovalState.OPEN else at)
 
     def withdraw(self, org_id: str, *, at: datetime, reason: str) -> Approval:

@@ -93,11 +93,15 @@ class Hello(Document):
 
 
 class ReleaseDecision(Document):
-    """A reviewer's decision on the release of one attempt's result."""
+    """A reviewer's decision on the release of one attempt's result.
+
+    checked  id of the coordinator's `output_checked` evidence, which names the digests of both halves: the decision is on these
+    """
 
     contract: Digest
     job: JobId
     attempt: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)]
+    checked: Digest
     org_id: OrgId
     approved: bool
     reason: Annotated[str, Field(max_length=2000)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from hefu.domain.approval import ReleaseSubject
 from hefu.domain.contract import Contract, read_contract
 from hefu.domain.job import DECISION_TYPE, JobState, ReleaseDecision, Stage
+from hefu.node import approvals
 from hefu.node.console_models import JobView
 from hefu.node.context import COORDINATOR, NodeContext
 from hefu.node.refusals import conflict, not_found, refuse
@@ -45,10 +47,33 @@ def check(ctx: NodeContext, told: JobView) -> Contract:
     return contract
 
 
-def decide(ctx: NodeContext, told: JobView, approved: bool, reason: str) -> None:
-    """Sign the decision on the newest attempt and hand it in; the evidence commits first, so that it is never lost.
+def subject(ctx: NodeContext, told: JobView) -> ReleaseSubject:
+    """What this organisation is asked to decide on: the halves of the job's newest attempt, by their output check.
+
+    The coordinator says which they are. Where it lies, the decision is on something that N0 and N2 hold no half of, and they
+    release nothing.
+
+    raises  Refusal: not_awaited (409) · WireError while the coordinator is silent
+    """
+    job, attempt = told.summary.job_id, max(stage.attempt for stage in told.stages)
+    for view in approvals.list_views(ctx):
+        asked = view.approval.release
+        if asked is not None and (asked.job, asked.attempt) == (job, attempt) and view.waits_for_us:
+            return asked
+    raise conflict(
+        "not_awaited",
+        "该结果不在等待本机构的决定（已决定、已达到法定数，或已过期限）",
+        "no decision of this organisation is awaited: decided, quorum reached, or past the deadline",
+        "请刷新任务状态",
+        "refresh the job",
+    )
+
+
+def decide(ctx: NodeContext, told: JobView, on: ReleaseSubject, approved: bool, reason: str) -> None:
+    """Sign the decision and hand it in; the evidence commits first, so that it is never lost.
 
     told    the job as the coordinator shows it; contract and reviewers come from this node's own verified copy
+    on      what `subject` answered
     raises  Refusal: not_found · not_a_reviewer (403) · not_awaited (409)
     """
     job = told.summary
@@ -57,7 +82,8 @@ def decide(ctx: NodeContext, told: JobView, approved: bool, reason: str) -> None
         decision = ReleaseDecision(
             contract=contract.digest,
             job=job.job_id,
-            attempt=max(stage.attempt for stage in told.stages),
+            attempt=on.attempt,
+            checked=on.checked,
             org_id=ctx.org_id,
             approved=approved,
             reason=reason,
@@ -66,7 +92,7 @@ def decide(ctx: NodeContext, told: JobView, approved: bool, reason: str) -> None
         ctx.record(
             session,
             "release_decided",
-            {"approved": approved, "decision": decision.digest},
+            {"approved": approved, "decision": decision.digest, "checked": on.checked},
             contract=contract.digest,
             job=job.job_id,
             attempt=decision.attempt,

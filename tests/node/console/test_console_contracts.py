@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hefu.components.registry import code_digest
+from hefu.domain.approval import ReleaseSubject
 from hefu.domain.contract import Contract
 from hefu.keys.public import public_b64
 from hefu.node import contracts as contract_service
@@ -352,6 +353,28 @@ def job_view(contract: Contract, state: str) -> dict[str, Any]:
     return {"summary": summary, "stages": stages}
 
 
+def asked_to_decide(contract: Any, attempt: int = 2, **changes: Any) -> dict[str, Any]:
+    """The coordinator's open approval of the release of that attempt."""
+    release = ReleaseSubject(
+        contract=contract.digest,
+        job="J0000001",
+        attempt=attempt,
+        output=0,
+        checked="c" * 64,
+        halves={"operator": "a" * 64, "exchange": "b" * 64},
+    )
+    value = {
+        "kind": "release",
+        "subject": release.digest,
+        "release": release.model_dump(mode="json"),
+        "requested_by": "coordinator",
+        "asked": ["regulator"],
+        "opened_at": "2026-03-03T00:00:00Z",
+        "deadline": "2099-01-01T00:00:00Z",
+    }
+    return {"contract_id": contract.contract_id, "approval": {**value, **changes}}
+
+
 def test_a_named_reviewer_signs_the_decision_on_the_newest_attempt(
     node: Any, contract_of: Callable[..., Any], keep: Callable[..., None], cast: dict[str, Any]
 ) -> None:
@@ -363,6 +386,7 @@ def test_a_named_reviewer_signs_the_decision_on_the_newest_attempt(
     answers = node.coordinator.answers
     answers[("GET", "/api/jobs/J0000001")] = job_view(contract, "awaiting_review")
     answers[("POST", "/api/jobs/J0000001/decisions")] = {"job_id": "J0000001"}
+    answers[("GET", "/api/approvals")] = [asked_to_decide(contract, 1), asked_to_decide(contract)]
     body = {"approved": False, "reasons": "行数异常"}
     path = "/console/jobs/J0000001/decision"
     assert node.http.post(path, json=body, headers=node.person("viewer")).status_code == 403
@@ -377,15 +401,36 @@ def test_a_named_reviewer_signs_the_decision_on_the_newest_attempt(
     sent = node.coordinator.sent("/api/jobs/J0000001/decisions")[0]["envelope"]
     key = cast["regulator"].keys.identity.public_key()
     decision = read_signed(sent, ReleaseDecision, DECISION_TYPE, key)
-    assert (decision.job, decision.attempt, decision.approved, decision.org_id) == (
+    assert (decision.job, decision.attempt, decision.approved, decision.org_id, decision.checked) == (
         "J0000001",
         2,
         False,
         "regulator",
+        "c" * 64,
     )
     assert [e["body"]["decision"] for e in node.evidence() if e["kind"] == "release_decided"] == [
         decision.digest
     ]
+
+
+def test_no_decision_without_the_result_that_it_is_on(
+    node: Any, contract_of: Callable[..., Any], keep: Callable[..., None]
+) -> None:
+    contract = contract_of(node, reviewers=["regulator"])
+    keep(node, contract)
+    answers = node.coordinator.answers
+    answers[("GET", "/api/jobs/J0000001")] = job_view(contract, "awaiting_review")
+    for told in (
+        [],
+        [asked_to_decide(contract, 1)],
+        [asked_to_decide(contract, asked=["auditor"])],
+        [asked_to_decide(contract, state="overdue", closed_at="2026-03-04T00:00:00Z")],
+    ):
+        answers[("GET", "/api/approvals")] = told
+        body = {"approved": True, "reasons": "x"}
+        answer = node.http.post("/console/jobs/J0000001/decision", json=body, headers=node.both)
+        assert answer.json()["code"] == "not_awaited"
+    assert [e for e in node.evidence() if e["kind"] == "release_decided"] == []
 
 
 @pytest.mark.parametrize(

@@ -71,12 +71,14 @@ def _open(v: ApprovalView) -> None:
         for difference in v.differences:
             st.warning(f"**{t('approvals.differs')}** {difference}", icon=":material/difference:")
         with st.container(horizontal=True):
+            page, subject = ("contracts", a.subject) if a.release is None else ("jobs", a.release.job)
+            elsewhere = "approvals.to_contract" if a.release is None else "approvals.see_job"
             if st.button(
-                t("approvals.answer_there" if v.waits_for_us else "approvals.to_contract"),
+                t("approvals.answer_there" if v.waits_for_us else elsewhere),
                 key=f"to_{a.subject[:16]}",
                 icon=":material/contract:",
             ):
-                go("contracts", id=a.subject)
+                go(page, id=subject)
             withdrawable = a.requested_by == me().org_id and a.state is ApprovalState.OPEN
             if withdrawable and may("preparer", "approver") and not only_audits():
                 ask_reason(t("notice.withdraw"), f"withdraw_{a.subject[:16]}", "undo", partial(_withdraw, a.subject))  # fmt: skip

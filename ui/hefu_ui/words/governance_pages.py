@@ -54,6 +54,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "approvals.overdue": ("已逾期", "overdue"),
     "approvals.days_left": ("剩 {n} 天", "{n} days left"),
     "approvals.differs": ("与本节点所见不一致：", "Differs from this node's own view:"),
+    "approvals.see_job": ("查看任务", "To the job"),
     "approvals.to_contract": ("查看文本", "Read the text"),
     "approvals.to_job": ("查看任务并决定", "Look at the job and decide"),
     "approvals.answer_there": ("查看文本并答复", "Read and answer"),

@@ -74,13 +74,13 @@ def create_router(ctx: NodeContext, access: Access) -> APIRouter:
     ) -> JobView:
         told = fetch(ctx, f"/api/jobs/{safe(job_id)}", JobView)
         release_review.check(ctx, told)
-        attempt = max(stage.attempt for stage in told.stages)
-        content = json.dumps([attempt, request.approved, request.reasons], ensure_ascii=False)
+        on = release_review.subject(ctx, told)
+        content = json.dumps([on.checked, request.approved, request.reasons], ensure_ascii=False)
         kept = two_persons.pass_on(
             ctx, "release", job_id, person.username, approver=person.may("approver"), content=content
         )
         if kept is None:
-            release_review.decide(ctx, told, request.approved, request.reasons)
+            release_review.decide(ctx, told, on, request.approved, request.reasons)
             two_persons.settle(ctx, "release", job_id, person.username, content=content)
         return fetch(ctx, f"/api/jobs/{job_id}", JobView)
 
