@@ -9,12 +9,15 @@ from typing import Any
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from hefu.domain.approval import Approval, ApprovalKind, ApprovalState
+from hefu.domain.contract import ContractState
+from hefu.domain.contract_diff import ClauseChange, compare
+from hefu.domain.contract_life import Duty, duties_after
 from hefu.node import console_models as m
-from hefu.node.contract_life_models import ApprovalView, PreparationView
+from hefu.node.contract_life_models import ApprovalView, PreparationView, RenewalRequest, TwoPersonRule
 from hefu.node.effect_view import EffectFigures, EffectView
 from hefu.node.template_drafts import list_views
 
-from double_values import CONTRACT, NOW, PEOPLE, ago, contract, data_set_view, sha  # type: ignore[import-not-found]  # isort: skip
+from double_values import CONTRACT, NOW, PEOPLE, ago, contract, contract_view, data_set_view, sha  # type: ignore[import-not-found]  # isort: skip
 
 
 def published() -> list[m.PublishedView]:
@@ -76,7 +79,9 @@ def effect(digest: str, first: str, until: str, utility: str) -> EffectView:
     )  # fmt: skip
 
 
-def add_governance(org: str, app: Any, get: Any, post: Any, called: Callable[..., None], refuse: Any) -> None:
+def add_governance(
+    org: str, app: Any, get: Any, post: Any, put: Any, called: Callable[..., None], refuse: Any
+) -> None:
     """The endpoints of contract life, exclusions and effect that the console asks."""
     s = app.state
     s.exclusions = {("institution-daily", "", "withdraw"): 12, ("", CONTRACT, "opt_out"): 3}
@@ -126,6 +131,42 @@ def add_governance(org: str, app: Any, get: Any, post: Any, called: Callable[...
         return effect(digest, q["from"], q["until"], q.get("utility", ""))
 
     get("contracts/{digest}/effect", figures)
+    _add_life(org, s, get, post, put, called, refuse)
+
+
+def _add_life(
+    org: str, s: Any, get: Any, post: Any, put: Any, called: Callable[..., None], refuse: Any
+) -> None:
+    """The two-person rule; changes, duties and renewal of a contract."""
+    s.two_person = True
+    get("two-person", lambda: TwoPersonRule(enabled=s.two_person))
+
+    def set_rule(body: TwoPersonRule) -> TwoPersonRule:
+        called("two_person", body.enabled)
+        s.two_person = body.enabled
+        return body
+
+    put("two-person", set_rule)
+
+    def changes(digest: str) -> list[ClauseChange]:
+        return compare(contract(), s.contracts[digest].document)
+
+    def duties(digest: str) -> list[Duty]:
+        view = s.contracts[digest]
+        return duties_after(view.document, ContractState(view.summary.state))
+
+    def renewal(digest: str, body: RenewalRequest) -> m.ContractView:
+        old = s.contracts[digest].document
+        if body.max_uses < old.limits.max_uses:
+            raise refuse(422, "clause_invalid", "不得少于前一版本", "no fewer than the version before", "请提高次数")  # fmt: skip
+        limits = old.limits.model_copy(update={"max_uses": body.max_uses, "valid_until": body.valid_until})
+        new = old.model_copy(update={"version": old.version + 1, "previous": old.digest, "limits": limits})
+        called("renew", body.max_uses)
+        return contract_view(org, ContractState.SIGNING, new, set())
+
+    get("contracts/{digest}/changes", changes)
+    get("contracts/{digest}/duties", duties)
+    post("contracts/{digest}/renewal", renewal)
 
 
 def _pdf(digest: str, language: str) -> Any:

@@ -119,6 +119,9 @@ def build(org: str) -> FastAPI:
     def post(path: str, value: Any) -> None:
         app.post(f"/console/{path}", dependencies=known, response_model=None)(value)
 
+    def put(path: str, value: Any) -> None:
+        app.put(f"/console/{path}", dependencies=known, response_model=None)(value)
+
     def called(*what: Any) -> None:
         s.calls.append(what)
 
@@ -223,7 +226,7 @@ def build(org: str) -> FastAPI:
         s.contracts[body.digest] = contract_view(org, ContractState.SIGNING, body, {org})
         return s.contracts[body.digest]
 
-    add_governance(org, app, get, post, called, refuse)
+    add_governance(org, app, get, post, put, called, refuse)
     post("contracts/draft", draft)
     get("contracts/{digest}", one_contract)
     post("contracts", propose)

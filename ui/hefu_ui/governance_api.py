@@ -6,9 +6,17 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from hefu.domain.contract_diff import ClauseChange
+from hefu.domain.contract_life import Duty
 from hefu.domain.rules.exclusion import ExclusionKind
-from hefu.node.console_models import ExclusionCount, Note, OneSubject, PublishedView
-from hefu.node.contract_life_models import ApprovalView, PreparationView, TemplateView
+from hefu.node.console_models import ContractView, ExclusionCount, Note, OneSubject, PublishedView
+from hefu.node.contract_life_models import (
+    ApprovalView,
+    PreparationView,
+    RenewalRequest,
+    TemplateView,
+    TwoPersonRule,
+)
 from hefu.node.effect_view import EffectView
 
 if TYPE_CHECKING:
@@ -33,6 +41,24 @@ class GovernanceApi:
     def turn_down(self, preparation_id: str, reason: str) -> PreparationView:
         path = f"preparations/{_part(preparation_id)}/refuse"
         return self._node.post(path, PreparationView, Note(text=reason))
+
+    def two_person(self) -> bool:
+        """Whether the organisation has the two-person rule."""
+        return self._node.get("two-person", TwoPersonRule).enabled
+
+    def set_two_person(self, enabled: bool) -> TwoPersonRule:
+        return self._node.put("two-person", TwoPersonRule, TwoPersonRule(enabled=enabled))
+
+    def changes(self, digest: str) -> list[ClauseChange]:
+        """What this version changes against the one before."""
+        return self._node.get(f"contracts/{_part(digest)}/changes", list[ClauseChange])
+
+    def duties(self, digest: str) -> list[Duty]:
+        return self._node.get(f"contracts/{_part(digest)}/duties", list[Duty])
+
+    def renew(self, digest: str, request: RenewalRequest) -> ContractView:
+        """The next version as the node drafts it; nothing is stored."""
+        return self._node.post(f"contracts/{_part(digest)}/renewal", ContractView, request)
 
     def exclusions(self) -> list[ExclusionCount]:
         return self._node.get("exclusions", list[ExclusionCount])

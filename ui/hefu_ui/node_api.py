@@ -218,7 +218,7 @@ class NodeApi:
         return self.get("alarm-rules", m.AlarmRules)
 
     def set_alarm_rules(self, rules: m.AlarmRules) -> m.AlarmRules:
-        return self._read(self._send("PUT", "alarm-rules", json=rules.model_dump(mode="json")), m.AlarmRules)
+        return self.put("alarm-rules", m.AlarmRules, rules)
 
     def alarms(self) -> list[m.AlarmView]:
         return self.get("alarms", list[m.AlarmView])
@@ -260,6 +260,10 @@ class NodeApi:
         """Ask for a change; what it answers. Raises NodeRefused, NodeUnreachable."""
         json = None if body is None else body.model_dump(mode="json")
         return self._read(self._send("POST", path, json=json), shape)
+
+    def put(self, path: str, shape: type[Shape], body: BaseModel) -> Shape:
+        """Set something to this; what it answers. Raises NodeRefused, NodeUnreachable."""
+        return self._read(self._send("PUT", path, json=body.model_dump(mode="json")), shape)
 
     def hand_in(self, path: str, shape: type[Shape], content: bytes, **query: Any) -> Shape:
         """POST of bytes as they are. Raises NodeRefused, NodeUnreachable."""

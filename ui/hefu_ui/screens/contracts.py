@@ -14,6 +14,7 @@ from hefu_ui.look.html import chip, mono
 from hefu_ui.look.page import ask_reason, card, do, empty, go, page_title, problems_shown
 from hefu_ui.look.picker import chips, pick_row
 from hefu_ui.look.states import state_chip
+from hefu_ui.screens.contract_life import show_life
 from hefu_ui.signed_in import may, node, only_audits
 from hefu_ui.words import language, named, t
 
@@ -90,6 +91,7 @@ def _detail(digest: str) -> None:
             st.write(org_names(s.waits_for))
             _signing(view)
     draw_contract(view)
+    show_life(view)
     _notices(view)
     st.caption(t("contracts.uses_line", used=count(s.uses), max=count(s.max_uses)))
 

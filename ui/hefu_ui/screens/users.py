@@ -49,3 +49,16 @@ def show() -> None:
                 form_problems(error)
                 return
             do(lambda: node().add_user(user), t("users.created", name=name))
+    _two_person()
+
+
+def _two_person() -> None:
+    """The organisation's setting; every change of it is evidence."""
+    now = node().governance.two_person()
+    with card("two_person", t("users.two_person"), "group", t("users.two_person_about")):
+        wanted = st.toggle(t("users.two_person_on"), value=now, key="two_person")
+        if wanted != now:
+            if not wanted:
+                st.warning(t("users.two_person_off"))
+            if st.button(t("users.two_person_set"), icon=":material/check:", key="set_two_person"):
+                do(lambda: node().governance.set_two_person(wanted), t("users.two_person_done"))

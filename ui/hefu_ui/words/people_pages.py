@@ -93,6 +93,18 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "users.create": ("创建", "Create"),
     "users.created": ("已创建用户 {name}", "User {name} was created"),
+    "users.two_person": ("双人复核", "Two-person rule"),
+    "users.two_person_about": (
+        "经办人不能复核自己经办的事项；每次变更都会存证",
+        "who prepares cannot approve; every change of it is evidence",
+    ),
+    "users.two_person_on": ("启用双人复核", "Two persons for every decision"),
+    "users.two_person_off": (
+        "关闭后，一名复核人员即可单独提出、签署、暂停合约或批准发布。",
+        "Switched off, one approver alone proposes, signs, suspends or approves a release.",
+    ),
+    "users.two_person_set": ("保存设置", "Save"),
+    "users.two_person_done": ("设置已保存并存证", "Saved, and evidence of it kept"),
     "models.about": (
         "模型的归属、许可与各方持有的部分",
         "Who owns which model, under which licence, and who holds which part",
