@@ -106,6 +106,29 @@ def test_consents_row_filter_per_use_and_trial_reach_the_draft(
     assert consent.expires_on == (today() + timedelta(days=365)).isoformat()
 
 
+def test_kind_of_rows_limits_per_period_quorum_and_hours_reach_the_draft(
+    open_page: Open, calls: Calls, nodes: Any
+) -> None:
+    app = open_page("institution", "new_contract")
+    _to_data(app)
+    _next(app)
+    _next(app)
+    app.multiselect(key="new_bank_flags").set_value(["minors"]).run()
+    _next(app)
+    app.selectbox(key="new_period").select("week").run()
+    app.number_input(key="new_per_period").set_value(7).run()
+    app.multiselect(key="new_reviewers").set_value(["institution", "bank"]).run()
+    app.number_input(key="new_quorum").set_value(2).run()
+    app.multiselect(key="new_reviewers").set_value(["bank"]).run()
+    assert app.number_input(key="new_quorum").value == 1
+    app.number_input(key="new_review_hours").set_value(48).run()
+    _next(app)
+    terms = _drafts(nodes)[-1].terms
+    assert (terms.per_period, terms.quorum, terms.review_hours) == ({"week": 7}, 1, 48)
+    flags = {org: (d.important, d.minors, d.events) for org, d in terms.data_sets.items()}
+    assert flags == {"institution": (False, False, False), "bank": (False, True, False)}
+
+
 def test_under_a_mandate_the_file_is_asked_for_and_no_basis(
     open_page: Open, calls: Calls, nodes: Any
 ) -> None:

@@ -20,13 +20,14 @@ prepare when called first, and are carried out when another approver calls them 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from hefu.domain.approval import Approval
 from hefu.domain.dataset import LegalBasis
 from hefu.domain.document import Digest
+from hefu.domain.periods import Period
 from hefu.domain.terms import ConsentKind, Day, Operation
 
 
@@ -112,12 +113,16 @@ class DataSetTerms(_Shape):
     """What a form adds to one owner's data set; null and "" keep what the draft says.
 
     subject_field  the column that names the data subject: withdrawals are matched on it
+    events         rows are events of one business date: statistics of another day do not repeat it
     """
 
     row_filter: str = Field(default="", max_length=4000)
     legal_basis: LegalBasis | None = None
     legal_basis_note: str = Field(default="", max_length=4000)
     subject_field: str | None = None
+    important: bool | None = None
+    minors: bool | None = None
+    events: bool | None = None
     consents: list[ConsentTerms] = []
 
 
@@ -132,9 +137,17 @@ class TrialTerms(_Shape):
 
 
 class FurtherTerms(_Shape):
-    """Clauses that any template's form may add. `data_sets`: owner → what is added to its data set."""
+    """Clauses that any template's form may add.
+
+    per_period    calendar period → uses within it
+    quorum        how many of the reviewers must approve, within `review_hours`; null: all, without a deadline
+    data_sets     owner → what is added to its data set
+    """
 
     authorisation: Literal["standing", "per_use"] = "standing"
+    per_period: dict[Period, Annotated[int, Field(ge=1, le=1_000_000)]] = {}
+    quorum: int | None = Field(default=None, ge=1)
+    review_hours: int | None = Field(default=None, ge=1, le=8760)
     trial: TrialTerms | None = None
     data_sets: dict[str, DataSetTerms] = {}
 

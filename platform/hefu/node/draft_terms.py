@@ -1,4 +1,5 @@
-"""What a form adds to a draft: row filters, legal basis and consent chain per data set, authorisation, a trial (WP-A, 3.1, 3.3).
+"""What a form adds to a draft: row filters, legal basis and consent chain per data set, authorisation, limits per period, a trial,
+the reviewers' quorum and hours (WP-A, 3.1, 3.3, 3.9).
 
 The draft comes from a template with its standing clauses; this changes those that the form names and checks the whole anew.
 """
@@ -7,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from hefu.domain.contract import Contract, ContractDataSet
+from hefu.domain.contract import Contract, ContractDataSet, Output
 from hefu.domain.dataset import LegalBasis, SensitiveCategory
+from hefu.domain.periods import Period
 from hefu.domain.rowfilter import RowFilterInvalid, check_types, parse_row_filter
-from hefu.domain.terms import Consent, Milestone, MilestoneKind, Trial
+from hefu.domain.terms import Consent, Milestone, MilestoneKind, PeriodLimit, Trial
 from hefu.node.contract_life_models import ConsentTerms, DataSetTerms, FurtherTerms, TrialTerms
 from hefu.node.draft_parts import build, clause_invalid
+
+_PERIODS: dict[Period, str] = {"day": "日", "week": "周", "month": "月", "year": "年"}
 
 
 def add_terms(contract: Contract, terms: FurtherTerms) -> Contract:
@@ -29,12 +33,48 @@ def add_terms(contract: Contract, terms: FurtherTerms) -> Contract:
         "limits": build(
             type(contract.limits),
             "limits",
-            **{**dict(contract.limits), "authorisation": terms.authorisation},
+            **{
+                **dict(contract.limits),
+                "authorisation": terms.authorisation,
+                "per_period": _per_period(contract, terms),
+            },
         ),
+        "outputs": tuple(_reviewed(output, terms) for output in contract.outputs),
     }
     if terms.trial is not None:
         changes |= _trial(contract, terms.trial)
     return build(Contract, "", **{**dict(contract), **changes})
+
+
+def _per_period(contract: Contract, terms: FurtherTerms) -> tuple[PeriodLimit, ...]:
+    if not terms.per_period:
+        return contract.limits.per_period
+    for period, uses in terms.per_period.items():
+        if uses > contract.limits.max_uses:
+            raise clause_invalid(
+                "limits.per_period",
+                f"每{_PERIODS[period]} {uses} 次多于合约总次数 {contract.limits.max_uses}",
+                f"{uses} uses a {period} are more than the contract's {contract.limits.max_uses} in all",
+            )
+    return tuple(
+        PeriodLimit(period=p, max_uses=terms.per_period[p]) for p in _PERIODS if p in terms.per_period
+    )
+
+
+def _reviewed(output: Output, terms: FurtherTerms) -> Output:
+    if terms.quorum is None and terms.review_hours is None:
+        return output
+    if (terms.quorum or 1) > len(output.reviewers):
+        raise clause_invalid(
+            "outputs.quorum",
+            f"审核方只有 {len(output.reviewers)} 家，达不到设定的通过数或没有审核方可限时",
+            f"there are {len(output.reviewers)} reviewers: too few for that quorum, or none whom a deadline could bind",
+        )
+    return build(
+        Output,
+        "outputs",
+        **{**dict(output), "quorum": terms.quorum, "review_hours": terms.review_hours},
+    )
 
 
 def _data_set(contract: Contract, clause: ContractDataSet, terms: DataSetTerms | None) -> ContractDataSet:
@@ -78,8 +118,15 @@ def _data_set(contract: Contract, clause: ContractDataSet, terms: DataSetTerms |
             "legal_basis_note": terms.legal_basis_note or kept,
             "subject_field": subject,
             "consents": consents,
+            **_flags(terms),
         },
     )
+
+
+def _flags(terms: DataSetTerms) -> dict[str, bool]:
+    """What the form says about the rows' kind; what it leaves open stays as drafted."""
+    said = {"important": terms.important, "minors": terms.minors, "events": terms.events}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _row_filter(clause: ContractDataSet, text: str) -> str:

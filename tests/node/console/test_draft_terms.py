@@ -147,3 +147,37 @@ def test_published_data_sets_are_shown_without_rows(node: Any) -> None:
         ("institution", "loans"),
         ("bank", "flows"),
     }
+
+
+def test_limits_per_period_quorum_hours_and_what_the_rows_are(node: Any, draft_form: dict[str, Any]) -> None:
+    form = {**draft_form, "reviewers": ["regulator", "auditor"], "max_uses": 40}
+    more = {
+        "per_period": {"month": 20, "day": 1},
+        "quorum": 1,
+        "review_hours": 48,
+        "data_sets": {
+            "bank": {**BASES["bank"], "minors": True, "events": True},
+            "institution": BASES["institution"],
+        },
+    }
+    made = read(draft(node, form, more))
+    assert [(limit.period, limit.max_uses) for limit in made.limits.per_period] == [("day", 1), ("month", 20)]
+    assert (made.outputs[0].quorum, made.outputs[0].review_hours) == (1, 48)
+    said = {d.owner: (d.important, d.minors, d.events) for d in made.data_sets}
+    assert said == {"bank": (False, True, True), "institution": (False, False, False)}
+
+
+@pytest.mark.parametrize(
+    ("reviewers", "terms", "clause"),
+    [
+        (["regulator"], {"quorum": 2}, "outputs.quorum"),
+        ([], {"review_hours": 48}, "outputs.quorum"),
+        ([], {"per_period": {"day": 10_000}}, "limits.per_period"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_by_its_clause(
+    node: Any, draft_form: dict[str, Any], reviewers: list[str], terms: dict[str, Any], clause: str
+) -> None:
+    answer = draft(node, {**draft_form, "reviewers": reviewers}, {"data_sets": BASES, **terms})
+    assert answer.status_code == 422
+    assert answer.json()["limit"] == clause

@@ -60,6 +60,10 @@ def _owner(form: Form, org: str, found: PublishedView, kinds: list[str]) -> None
         terms["subject_field"] = right.selectbox(
             t("new.subject_field"), options, format_func=lambda c: c or t("common.none"), help=t("new.subject_field_help"), key=keep(terms, "subject_field", prefix=f"new_{org}", options=options),
         )  # fmt: skip
+    flags = ["important", "minors", *(["events"] if form["template"] == STATISTICS else [])]
+    terms["flags"] = left.multiselect(
+        t("new.flags"), flags, format_func=lambda f: named("data_flag", f), placeholder=t("common.none"), help=t("new.flags_help"), key=keep(terms, "flags", prefix=f"new_{org}", options=flags),
+    )  # fmt: skip
     if form["mandate_number"]:
         return
     terms["basis"] = terms["basis"] or str(d.legal_basis)

@@ -106,6 +106,9 @@ def _statistics(form: Form) -> dict[str, Any]:
 def _terms(form: Form) -> dict[str, Any]:
     return {
         "authorisation": form["authorisation"],
+        "per_period": {form["period"]: form["per_period"]} if form["per_period"] else {},
+        "quorum": (form["quorum"] or None) if form["reviewers"] else None,
+        "review_hours": (form["review_hours"] or None) if form["reviewers"] else None,
         "trial": trial_terms(form),
         "data_sets": {org: _data_set_terms(form, org) for org in owners(form) if org in form["terms"]},
     }
@@ -118,6 +121,9 @@ def _data_set_terms(form: Form, org: str) -> dict[str, Any]:
         "subject_field": terms["subject_field"] or None,
         "legal_basis": None if mandated else terms["basis"],
         "legal_basis_note": "" if mandated or terms["basis"] == "consent" else terms["note"].strip(),
+        "important": "important" in terms["flags"],
+        "minors": "minors" in terms["flags"],
+        "events": "events" in terms["flags"],
         "consents": [] if mandated else [_consent(link) for link in _links(form, org)],
     }
 

@@ -33,13 +33,15 @@ def blank() -> Form:
         "valid_from": today(), "valid_until": today() + timedelta(days=365), "start_at": time(2, 30), "run_days": "every_day",
         "cutoff_hours": 10, "window_minutes": 120, "retention_days": 1825, "reviewers": [], "signing_days": 7,
         "trial": False, "trial_rows": 10_000, "trial_uses": 5, "acceptance_due": today() + timedelta(days=60), "acceptance_evidence": "",
-        "acceptance_by": [],
+        "acceptance_by": [], "per_period": 0, "period": "month", "quorum": 0, "review_hours": 0,
     }  # fmt: skip
 
 
 def blank_terms() -> Form:
     """What a form adds to one owner's data set."""
-    return {"row_filter": "", "subject_field": None, "basis": None, "note": "", "consents": []}
+    return {
+        "row_filter": "", "subject_field": None, "basis": None, "note": "", "consents": [], "flags": [],
+    }  # fmt: skip
 
 
 def blank_consent(kinds: Sequence[str] = ()) -> Form:

@@ -10,6 +10,7 @@ from hefu_ui.look.formats import org_name
 from hefu_ui.wizard.form import RECONCILIATION, Form, cast, keep, owners
 from hefu_ui.words import named, t
 
+_PERIODS = ["day", "week", "month", "year"]
 _DAYS = ["every_day", "cn_workdays", "weekdays"]
 
 
@@ -18,6 +19,8 @@ def draw(form: Form) -> None:
     left, right = st.columns(2, gap="large")
     form["max_uses"] = left.number_input(t("contract.max_uses"), 1, 1_000_000, help=t("new.uses_help"), key=keep(form, "max_uses"))  # fmt: skip
     form["max_rows"] = right.number_input(t("contract.max_rows"), 1, 2**40, step=1_000_000, key=keep(form, "max_rows"))  # fmt: skip
+    form["period"] = left.selectbox(t("new.period"), _PERIODS, format_func=lambda p: named("period", p), key=keep(form, "period", options=_PERIODS))  # fmt: skip
+    form["per_period"] = right.number_input(t("new.per_period"), 0, 1_000_000, help=t("new.per_period_help"), key=keep(form, "per_period"))  # fmt: skip
     form["valid_from"] = left.date_input(t("contract.valid_from"), key=keep(form, "valid_from"))
     form["valid_until"] = right.date_input(t("contract.valid_until"), key=keep(form, "valid_until"))
     ways = ["standing", "per_use"]
@@ -34,6 +37,11 @@ def draw(form: Form) -> None:
     form["reviewers"] = left.multiselect(
         t("contract.reviewers"), signers, format_func=org_name, placeholder=t("common.choose"), help=t("new.reviewers_help"), key=keep(form, "reviewers", options=signers),
     )  # fmt: skip
+    if form["reviewers"]:
+        most, key = len(form["reviewers"]), keep(form, "quorum")
+        st.session_state[key] = min(st.session_state[key], most)  # a reviewer may have been taken out again
+        form["quorum"] = left.number_input(t("new.quorum"), 0, most, help=t("new.quorum_help"), key=key)
+        form["review_hours"] = left.number_input(t("new.review_hours"), 0, 8760, help=t("new.review_hours_help"), key=keep(form, "review_hours"))  # fmt: skip
     form["signing_days"] = right.number_input(t("new.signing_days"), 1, 90, key=keep(form, "signing_days"))
 
 
