@@ -178,7 +178,7 @@ def test_a_release_names_what_it_is_of() -> None:
         {"quorum": 0},
         {"subject": "b" * 64},
         {"release": None},
-        {"kind": ApprovalKind.FILING},
+        {"kind": ApprovalKind.AMENDMENT},
     ):
         with pytest.raises(ValidationError):
             release(**{"quorum": 2, **changes})

@@ -25,10 +25,7 @@ class ApprovalKind(StrEnum):
 
     CONTRACT_SIGNATURE = "contract_signature"
     AMENDMENT = "amendment"
-    SUSPENSION = "suspension"
-    TERMINATION = "termination"
     RELEASE = "release"
-    FILING = "filing"
 
 
 class ApprovalState(StrEnum):
