@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from hefu.engine.session import PartySecret
 from hefu.keys.at_rest import open_decrypted
 from hefu.keys.public import load_public_x25519
 from hefu.keys.sealing import SealHeader, seal
-from hefu.node import orders, query_history, results, source_checks, statistics_table
+from hefu.node import orders, query_history, results, retention, source_checks, statistics_table
 from hefu.node import result_exports as exports
 from hefu.node.kept_groups import load_subjects
 from hefu.node.programs import prepare, program
@@ -40,7 +40,16 @@ from hefu.node.switchboard import Switchboard
 from hefu.node.workers import WorkerProcess
 from hefu.store.base import now
 from hefu.store.coordinator_tables import JobRow as CoordinatorJob
-from hefu.store.node_tables import AnsweredQueryRow, ArrivalRow, DataSetRow, JobRow, JournalRow, ResultRow
+from hefu.store.node_tables import (
+    AnsweredQueryRow,
+    ArrivalRow,
+    ContractRow,
+    DataSetRow,
+    FilingRow,
+    JobRow,
+    JournalRow,
+    ResultRow,
+)
 from hefu.store.signed import decode_envelope
 from hefu.wire.refusal import Refusal
 from hefu_ledger.evidence import Evidence, parse_evidence
@@ -705,6 +714,49 @@ def test_the_history_is_sealed_and_names_nobody(owner: Owner) -> None:
     assert subjects[:1].tobytes() not in path.read_bytes()
     with owner.ctx.session() as session:
         assert session.get_one(JobRow, (FIRST, 1)).input["rows"] == 40
+
+
+def test_without_the_history_nothing_is_answered(owner: Owner) -> None:
+    """Whoever took a set away would have its repeat answered."""
+    for day in ("2026-03-02", "2026-03-03"):
+        owner.deliver(CROWD, day)
+    owner.check(FIRST, "2026-03-02")
+    owner.answer(FIRST, "2026-03-02")
+    with owner.ctx.session() as session:
+        (row,) = session.exec(select(AnsweredQueryRow)).all()
+    (owner.ctx.paths.root / row.path).unlink()
+    with pytest.raises(Refusal) as caught:
+        owner.check(SECOND, "2026-03-03")
+    assert (caught.value.body["code"], caught.value.body["limit"]) == ("query_history_unreadable", row.path)
+
+
+def test_the_history_goes_after_the_end_and_never_before(owner: Owner, monkeypatch: Any) -> None:
+    owner.deliver(CROWD, "2026-03-02")
+    owner.check(FIRST, "2026-03-02")
+    owner.answer(FIRST, "2026-03-02")
+    with owner.ctx.session() as session:
+        path = owner.ctx.paths.root / session.exec(select(AnsweredQueryRow.path)).one()
+    over = owner.contract.limits.valid_until.date() + timedelta(days=owner.contract.retention_days)
+
+    def swept(day: date) -> int:
+        monkeypatch.setattr(retention, "business_date", lambda _: day)
+        return retention.sweep(owner.ctx).deleted.get("query_set", 0)
+
+    assert swept(over + timedelta(days=1)) == 0  # the contract still counts: it may ask again
+    with owner.ctx.session() as session:
+        contract = session.get_one(ContractRow, owner.contract.digest)
+        contract.state = "expired"
+        session.add(contract)
+        session.commit()
+    assert swept(over - timedelta(days=1)) == 0  # a renewal would still compare with it
+    assert path.is_file()
+    assert swept(over + timedelta(days=1)) == 1
+    assert not path.exists()
+    with owner.ctx.session() as session:
+        assert session.exec(select(AnsweredQueryRow)).all() == []
+        (certificate,) = session.exec(select(FilingRow).where(FilingRow.kind == "deletion_certificate")).all()
+    things = json.loads(decode_envelope(certificate.envelope).payload)["things"]
+    assert [thing["what"] for thing in things].count("query_set") == 1
 
 
 # Clauses and evidence.

@@ -1,7 +1,7 @@
 """Repeated-query control at the data owner's own node: no job whose subjects are nearly those of an earlier one (K5).
 
 Of every counted use of a statistic the node keeps which data subjects were in it, as 64-bit hashes under a key that never
-leaves it, sealed to itself. A new input is compared with them when the day's data are checked, and again, under the lock
+leaves it, encrypted under a key of its own that is destroyed after the contract's end (`hefu.node.retention`). A new input is compared with them when the day's data are checked, and again, under the lock
 that counts uses, before a byte leaves: of two jobs at once, one comes second. The rule is `hefu.domain.rules.queries`.
 History is by contract, over all its versions; a new contract over the same data is a new decision of everybody who signs it.
 """
@@ -21,12 +21,12 @@ from hefu.domain.contract import Contract
 from hefu.domain.job import Order
 from hefu.domain.rules.queries import Query, check_query
 from hefu.domain.verdict import Finding
-from hefu.keys.sealing import SealHeader, open_sealed, seal
+from hefu.keys.at_rest import open_decrypted
+from hefu.keys.errors import FileSealInvalid
 from hefu.node.context import NodeContext
 from hefu.node.kept_groups import SUBJECTS_FILE, load_subjects
-from hefu.node.refusals import refuse_for
-from hefu.node.settings import write_private
-from hefu.node.storage_keys import job_key
+from hefu.node.refusals import refuse, refuse_for
+from hefu.node.storage_keys import job_key, key_for, open_key, write_stored
 from hefu.node.uses import committed
 from hefu.store.base import now
 from hefu.store.node_tables import AnsweredQueryRow
@@ -57,7 +57,7 @@ def check(
     ).all()
     if any((row.job, row.commitment) == (order.job, commitment) for row in rows):
         return []
-    history = [Query(row.statistic, row.measure, _opened(ctx, row)) for row in rows]
+    history = [Query(row.statistic, row.measure, _opened(ctx, session, row)) for row in rows]
     statistic, measure = _names(ctx, order, contract)
     query = Query(statistic, measure, _of_input(ctx, session, order, contract, folder))
     found = check_query(history, query, contract.min_set_difference or MIN_DIFFERENCE).findings
@@ -95,15 +95,8 @@ def keep(ctx: NodeContext, session: Session, order: Order, contract: Contract, f
     target.parent.mkdir(mode=0o700, exist_ok=True)
     packed = io.BytesIO()
     np.savez_compressed(packed, subjects=subjects)
-    write_private(
-        target,
-        seal(
-            _header(ctx, kept),
-            packed.getvalue(),
-            sender_key=ctx.keys.identity,
-            recipient_key=ctx.keys.sealing.public_key(),
-        ),
-    )
+    key = key_for(ctx, session, target, "query_set", job=order.job, contract_id=contract.contract_id)
+    write_stored(target, packed.getvalue(), key)
     session.add(kept)
 
 
@@ -124,25 +117,23 @@ def _of_input(ctx: NodeContext, session: Session, order: Order, contract: Contra
     return load_subjects(folder / SUBJECTS_FILE, key)
 
 
-def _opened(ctx: NodeContext, row: AnsweredQueryRow) -> Any:
-    sealed = (ctx.paths.root / row.path).read_bytes()
-    packed = open_sealed(
-        sealed,
-        expected=_header(ctx, row),
-        recipient_key=ctx.keys.sealing,
-        sender_key=ctx.keys.identity.public_key(),
-    )
-    with np.load(io.BytesIO(packed), allow_pickle=False) as kept:
-        return kept["subjects"]
-
-
-def _header(ctx: NodeContext, row: AnsweredQueryRow) -> SealHeader:
-    return SealHeader(
-        sender=ctx.org_id,
-        recipient=ctx.org_id,
-        contract=row.contract,
-        job=row.job,
-        attempt=row.attempt,
-        date=row.business_date,
-        kind="query-subjects",
-    )
+def _opened(ctx: NodeContext, session: Session, row: AnsweredQueryRow) -> Any:
+    """The subjects of an earlier query. A set that cannot be read may hide a repeat: nothing is answered then."""
+    path = ctx.paths.root / row.path
+    key = open_key(ctx, session, path)
+    try:
+        if key is None:
+            raise FileSealInvalid("has no key")
+        with open_decrypted(path, key) as plain, np.load(plain, allow_pickle=False) as kept:
+            return kept["subjects"]
+    except (FileSealInvalid, OSError) as error:
+        raise refuse(
+            409,
+            "query_history_unreadable",
+            f"任务 {row.job} 的查询记录无法读取，无法判断是否重复查询",
+            f"the record of the query of job {row.job} cannot be read: whether this is a repeat is not known",
+            "请由节点管理员从备份恢复节点目录",
+            "restore the node's folder from a backup",
+            party=ctx.org_id,
+            limit=row.path,
+        ) from error

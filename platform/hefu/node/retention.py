@@ -27,7 +27,14 @@ from hefu.node import filings, storage_keys
 from hefu.node.context import NodeContext
 from hefu.store.base import now
 from hefu.store.node_keeping import StoredKeyRow
-from hefu.store.node_tables import ArrivalRow, ContractNoticeRow, ContractRow, JobRow, ResultRow
+from hefu.store.node_tables import (
+    AnsweredQueryRow,
+    ArrivalRow,
+    ContractNoticeRow,
+    ContractRow,
+    JobRow,
+    ResultRow,
+)
 
 log = logging.getLogger("hefu.node")
 SWEEP_SECONDS = 3600.0
@@ -97,6 +104,8 @@ def _held(
         parts = session.exec(select(JobRow).where(JobRow.job == key.job)).all()
         touched = business_date(max([key.made_at, *(p.updated_at for p in parts)]))
         return Held(key, ids, touched + timedelta(days=LEFTOVER_DAYS), hold=False, reason="minimisation")
+    if key.what == "query_set":
+        return _query_set(session, key, concerned)
     made = business_date(key.made_at)
     if key.what == "data_set_file":
         days = [arrival.business_date for arrival in _arrivals(session, key)]
@@ -109,6 +118,20 @@ def _held(
     due = None if not dates or None in dates else max(d for d in dates if d is not None)
     ended = bool(found) and all(d.because == "termination" for d in found)
     return Held(key, ids, due, hold=False, reason="terminated" if ended else "due")
+
+
+def _query_set(
+    session: Session, key: StoredKeyRow, concerned: Sequence[tuple[Contract, Filings, date | None]]
+) -> Held:
+    """Whose data a query was about: compared with later ones as long as the contract, or its renewal, may ask any."""
+    ids = tuple(c.contract_id for c, _, _ in concerned)
+    due = None
+    for contract, filed, terminated in concerned:
+        if contract.contract_id in _ended_here(session):
+            over = terminated or contract.limits.valid_until.date()
+            today = business_date(now())
+            due = rule.due(contract, filed, today, made_on=over, terminated_on=terminated).on
+    return Held(key, ids, due, hold=False, reason="due")
 
 
 def _ended(session: Session, contract: Contract) -> date | None:
@@ -278,6 +301,9 @@ def _forget(session: Session, key: StoredKeyRow) -> None:
             row.halves, row.table_path = {}, None
             row.summary = {"deleted_at": now().isoformat(), "batches": row.summary.get("batches", [])}
             session.add(row)
+    elif key.what == "query_set":
+        for query in session.exec(select(AnsweredQueryRow).where(AnsweredQueryRow.path == key.path)):
+            session.delete(query)
     else:
         for part in session.exec(select(JobRow).where(JobRow.job == key.job)):
             part.half_path = None
@@ -305,5 +331,7 @@ def _remove_files(ctx: NodeContext) -> None:
         elif row.what == "data_set_file":
             path.unlink(missing_ok=True)
             path.with_name(path.name + ".rejects.csv").unlink(missing_ok=True)
+        elif row.what == "query_set":
+            path.unlink(missing_ok=True)
         else:
             shutil.rmtree(path, ignore_errors=True)

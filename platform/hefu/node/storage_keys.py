@@ -1,6 +1,6 @@
 """The keys of files at rest: made here, kept wrapped under the node's own secret, destroyed one by one (crypto-shred).
 
-One key for a job's folder, one for each file of a data set, one for a job's results. What was encrypted under a key is
+One key for a job's folder, one for each file of a data set, one for a job's results, one for the subjects of each statistic. What was encrypted under a key is
 unreadable once its row is gone, wherever copies of the ciphertext are; `docs/retention.md` says what that does not reach.
 """
 

@@ -30,7 +30,7 @@ class ExcludedSubjectRow(NodeRow, table=True):
 class StoredKeyRow(NodeRow, table=True):
     """The key of files at rest, wrapped under the node's own; once it is destroyed, `wrapped` is empty and nothing opens them.
 
-    what       as in a deletion certificate: job_work, data_set_file, result
+    what       as in a deletion certificate: job_work, data_set_file, result, query_set
     path       the folder or file that it opens, below the node's folder
     reason     why it was destroyed: due, terminated, request, minimisation
     certified  digest of the deletion certificate that names it

@@ -82,7 +82,7 @@ class DeletedThing(Document):
     """One key whose destruction makes what it sealed unreadable."""
 
     key_digest: Digest
-    what: Literal["job_input", "job_half", "job_work", "data_set_file", "result"]
+    what: Literal["job_input", "job_half", "job_work", "data_set_file", "result", "query_set"]
     job: Name | None = None
     data_set_id: Name | None = None
 

@@ -21,6 +21,9 @@ class Due(NamedTuple):
     because: Literal["hold", "minimum", "retention", "termination"]
 
 
+_OWN = ("data_set_file", "query_set")
+
+
 def holds(filings: Filings, contract_id: str, today: date) -> tuple[LegalHold, ...]:
     """Legal holds 法律保留 that stand (white paper A, 3.2): of one issuer and document number the newest counts."""
     newest = {(h.issuer, h.document_number): h for h in filings.all(LegalHold, contract_id=contract_id)}
@@ -83,7 +86,8 @@ def check_deletion(matter: Matter) -> Iterator[Finding]:
 def uncertified(contract: Contract, filings: Filings, today: date, ended: date) -> Iterator[Finding]:
     """The compute parties that have neither certified a deletion since the end, nor reviewed that they hold nothing.
 
-    ended  the day of termination, or the last day of validity. An owner's own data set is not what it was entrusted with
+    ended  the day of termination, or the last day of validity. An owner's own data set, and whom its own answers were
+           about, are not what it was entrusted with
     """
     if ended >= today:
         return
@@ -97,7 +101,7 @@ def uncertified(contract: Contract, filings: Filings, today: date, ended: date) 
         )
         nothing_held = any(
             date.fromisoformat(r.checked_on) >= ended
-            and not any(count for what, count in r.kept.items() if what != "data_set_file")
+            and not any(count for what, count in r.kept.items() if what not in _OWN)
             for r in filings.all(MinimisationReview, issuer=org, contract_id=contract.contract_id)
         )
         found = None
