@@ -90,26 +90,9 @@ class Platform(RuleBasedStateMachine):
         village, today = self.village, business_date(now())
         self.contract_id = f"T1-AROUND-{next(_numbers)}-{secrets.token_hex(2).upper()}"
         self.days = [today - timedelta(days=n) for n in (2, 3)]
-        moment = now()
-        draft = {
-            "contract_id": self.contract_id,
-            "title": "无路可绕",
-            "title_en": "No way around",
-            "purpose": "核对业务记录与资金流水 / consistency of business records and fund flows",
-            "institutions": ["institution"],
-            "banks": ["bank"],
-            "regulator": "regulator",
-            "compute_parties": ["operator", "bank", "exchange"],
-            "auditor": "auditor",
-            "data_sets": bootstrap.DATA_SETS,
-            "match_keys": ["serial"],
-            "max_uses": LIMIT,
-            "max_rows": 1000,
-            "valid_from": (moment - timedelta(minutes=5)).isoformat(),
-            "valid_until": (moment + timedelta(days=30)).isoformat(),
-            "first_day": min(self.days).isoformat(),
-            "retry_seconds": 2,
-        }
+        draft = village.form(
+            self.contract_id, "无路可绕", "No way around", min(self.days), max_uses=LIMIT, max_rows=1000
+        )
         document = village.at("regulator").post("/console/contracts/draft", draft)["document"]
         left_out = {"no assessment": ("impact_assessment",), "no declaration": ("source_declaration",)}
         with village.people():

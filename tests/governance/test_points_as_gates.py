@@ -33,27 +33,17 @@ pytestmark = pytest.mark.server
 _days = itertools.count(2)
 
 
-def draft(contract_id: str) -> dict[str, Any]:
-    moment = now()
-    return {
-        "contract_id": contract_id,
-        "title": "逐点闸口",
-        "title_en": "Gates point by point",
-        "purpose": "核对业务记录与资金流水 / consistency of business records and fund flows",
-        "institutions": ["institution"],
-        "banks": ["bank"],
-        "regulator": "regulator",
-        "compute_parties": ["operator", "bank", "exchange"],
-        "auditor": "auditor",
-        "data_sets": bootstrap.DATA_SETS,
-        "match_keys": ["serial"],
-        "max_uses": 50,
-        "max_rows": 1000,
-        "valid_from": (moment - timedelta(minutes=5)).isoformat(),
-        "valid_until": (moment + timedelta(days=30)).isoformat(),
-        "first_day": (business_date(moment) - timedelta(days=60)).isoformat(),
-        "retry_seconds": 2,
-    }
+def draft(village: Any, contract_id: str) -> dict[str, Any]:
+    return dict(
+        village.form(
+            contract_id,
+            "逐点闸口",
+            "Gates point by point",
+            business_date(now()) - timedelta(days=60),
+            max_uses=50,
+            max_rows=1000,
+        )
+    )
 
 
 class Case:
@@ -129,7 +119,9 @@ def make(village: Any) -> Callable[..., Case]:
         *,
         consent: bool = True,
     ) -> Case:
-        document = village.at("regulator").post("/console/contracts/draft", draft(contract_id))["document"]
+        document = village.at("regulator").post("/console/contracts/draft", draft(village, contract_id))[
+            "document"
+        ]
         if consent:
             document = consented(document, datetime.now(UTC).date())
         change(document)

@@ -20,26 +20,7 @@ def days(village: Any) -> list[date]:
     """The contract in force everywhere, with its filings; a file of five rows for each of these days and each holder."""
     days = [business_date(now()) - timedelta(days=n) for n in (3, 2)]
     moment = now()
-    draft = {
-        "contract_id": CONTRACT,
-        "title": "发布须经审核",
-        "title_en": "Released after review",
-        "purpose": "核对业务记录与资金流水 / consistency of business records and fund flows",
-        "institutions": ["institution"],
-        "banks": ["bank"],
-        "regulator": "regulator",
-        "compute_parties": ["operator", "bank", "exchange"],
-        "auditor": "auditor",
-        "data_sets": bootstrap.DATA_SETS,
-        "match_keys": ["serial"],
-        "max_uses": 9,
-        "max_rows": 100,
-        "valid_from": (moment - timedelta(minutes=5)).isoformat(),
-        "valid_until": (moment + timedelta(days=30)).isoformat(),
-        "first_day": days[0].isoformat(),
-        "retry_seconds": 2,
-        "reviewers": REVIEWERS,
-    }
+    draft = village.form(CONTRACT, "发布须经审核", "Released after review", days[0], reviewers=REVIEWERS)
     document = village.at("regulator").post("/console/contracts/draft", draft)["document"]
     document["outputs"][0] |= {"quorum": 2, "review_hours": 48}
     document = consented(document, moment.date())

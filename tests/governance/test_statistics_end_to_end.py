@@ -68,16 +68,6 @@ def deliver(village: Any, day: date, files: dict[str, str]) -> None:
         village.at(org).upload(f"/console/data-sets/{name}/files?day={day}", f"{day}.csv", content)
 
 
-def carry(village: Any, job: str, seconds: float = 60) -> dict[str, Any]:
-    """As the flow runner does, for as long as it waits for what is on its way."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = dict(village.carry(job))
-        if answer["state"] != "waiting" or time.monotonic() > deadline:
-            return answer
-        time.sleep(0.5)
-
-
 def said(ctx: Any, tables: Any, job: str, kind: str) -> list[Evidence]:
     with ctx.session() as session:
         found = select(tables.JournalRow).where(
@@ -114,7 +104,7 @@ def test_groups_of_twenty_people_leave_and_nothing_else(
         },
     )
     job = village.request(CONTRACT, day)
-    answer = carry(village, job)
+    answer = village.carry_on(job)
     assert answer["verdict"]["passed"], answer
 
     # N0, N1, N2 signed what the gate did on shares, and agree.

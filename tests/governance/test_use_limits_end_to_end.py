@@ -28,25 +28,7 @@ def days() -> list[date]:
 def digest(village: Any, days: list[date]) -> str:
     """The contract in force everywhere, with its filings, and a file of five rows for each day and holder."""
     moment = now()
-    draft = {
-        "contract_id": CONTRACT,
-        "title": "逐次授权",
-        "title_en": "Each use authorised",
-        "purpose": "核对业务记录与资金流水 / consistency of business records and fund flows",
-        "institutions": ["institution"],
-        "banks": ["bank"],
-        "regulator": "regulator",
-        "compute_parties": ["operator", "bank", "exchange"],
-        "auditor": "auditor",
-        "data_sets": bootstrap.DATA_SETS,
-        "match_keys": ["serial"],
-        "max_uses": 9,
-        "max_rows": 100,
-        "valid_from": (moment - timedelta(minutes=5)).isoformat(),
-        "valid_until": (moment + timedelta(days=30)).isoformat(),
-        "first_day": days[0].isoformat(),
-        "retry_seconds": 2,
-    }
+    draft = village.form(CONTRACT, "逐次授权", "Each use authorised", days[0])
     regulator = village.at("regulator")
     document = regulator.post("/console/contracts/draft", draft)["document"]
     document["limits"] |= {"authorisation": "per_use"}
@@ -90,16 +72,6 @@ def authorise(village: Any, digest: str, job: str, day: date, *holders: str) -> 
         village.at(holder, reviewer=True).post(f"/console/filing-drafts/{draft['draft_id']}/approve")
 
 
-def carry(village: Any, job: str, seconds: float = 60) -> dict[str, Any]:
-    """As the flow runner does: tried again for as long as it waits for authorisation or for what is on its way."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = dict(village.carry(job))
-        if answer["state"] != "waiting" or time.monotonic() > deadline:
-            return answer
-        time.sleep(0.5)
-
-
 def findings(answer: dict[str, Any]) -> list[tuple[str, str | None]]:
     return [
         (f["rule"], f["party"]) for f in answer["verdict"]["findings"] if f["severity"] in ("block", "wait")
@@ -131,7 +103,7 @@ def test_a_job_waits_for_authorisation_and_holders_that_lost_uses_recount(
     authorise(village, digest, job, days[0], "institution")
     await_(lambda: findings(village.carry(job)) == [("use_not_authorised", "bank")])
     authorise(village, digest, job, days[0], "bank")
-    answer = carry(village, job)
+    answer = village.carry_on(job)
     assert answer["verdict"]["passed"], answer
     for holder in HOLDERS:
         checked = bodies(village.nodes[holder], node_tables, "data_source_checked")
@@ -143,7 +115,7 @@ def test_a_job_waits_for_authorisation_and_holders_that_lost_uses_recount(
     assert forget_uses(village.nodes["bank"], node_tables) == 1
     job = village.request(CONTRACT, days[1])
     authorise(village, digest, job, days[1], *HOLDERS)
-    answer = carry(village, job)
+    answer = village.carry_on(job)
     assert answer["verdict"]["passed"], answer
     assert [b["found"] for b in bodies(village.nodes["bank"], node_tables, "uses_recounted")] == [1]
     assert [b["use"] for b in bodies(village.nodes["bank"], node_tables, "use_consumed")][-1] == 2
@@ -152,7 +124,7 @@ def test_a_job_waits_for_authorisation_and_holders_that_lost_uses_recount(
     assert forget_uses(village.coordinator, coordinator_tables) == 2
     job = village.request(CONTRACT, days[2])
     authorise(village, digest, job, days[2], *HOLDERS)
-    answer = carry(village, job)
+    answer = village.carry_on(job)
     assert set(findings(answer)) == {("use_count_differs", "coordinator")}
     said = bodies(village.coordinator, coordinator_tables, "use_count_differs")
     assert {b["counts"] for b in said} == {f"coordinator 0, {holder} 2" for holder in HOLDERS}

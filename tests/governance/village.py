@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from hefu.node.context import NodeContext
 from hefu.node.following import follow
 from hefu.node.sessions import Attempts
 from hefu.node.switchboard import Switchboard
+from hefu.store.base import now
 from hefu.wire.client import Peer, SignedClient
 from starlette.testclient import TestClient
 
@@ -199,6 +200,41 @@ class Village:
         """Close the job as its verdicts say, or let it wait."""
         status, answer = self.internal(f"/jobs/{job_id}/finish", {"lease": self.lease(job_id)})
         return str(answer["state"]) if status == 200 else "refused"
+
+    def form(
+        self, contract_id: str, title: str, title_en: str, first_day: date, **more: Any
+    ) -> dict[str, Any]:
+        """The form of a reconciliation between institution and bank for the regulator, in force for a month."""
+        moment = now()
+        return {
+            "contract_id": contract_id,
+            "title": title,
+            "title_en": title_en,
+            "purpose": "核对业务记录与资金流水 / consistency of business records and fund flows",
+            "institutions": ["institution"],
+            "banks": ["bank"],
+            "regulator": "regulator",
+            "compute_parties": ["operator", "bank", "exchange"],
+            "auditor": "auditor",
+            "data_sets": bootstrap.DATA_SETS,
+            "match_keys": ["serial"],
+            "max_uses": 9,
+            "max_rows": 100,
+            "valid_from": (moment - timedelta(minutes=5)).isoformat(),
+            "valid_until": (moment + timedelta(days=30)).isoformat(),
+            "first_day": first_day.isoformat(),
+            "retry_seconds": 2,
+            **more,
+        }
+
+    def carry_on(self, job: str, seconds: float = 60) -> dict[str, Any]:
+        """As the flow runner does: tried again for as long as it waits for what is on its way."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = dict(self.carry(job))
+            if answer["state"] != "waiting" or time.monotonic() > deadline:
+                return answer
+            time.sleep(0.5)
 
     def carry(self, job_id: str) -> dict[str, Any]:
         """All stages in their order, to the first that does not pass; answers its verdict."""
