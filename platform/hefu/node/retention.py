@@ -83,11 +83,15 @@ def held(ctx: NodeContext, session: Session) -> list[Held]:
         newest[row.contract_id] = read_contract(row.document)
     counted = [(c, filings.of_contract(ctx, session, c), _ended(session, c)) for c in newest.values()]
     keys = session.exec(select(StoredKeyRow).where(col(StoredKeyRow.destroyed_at).is_(None)))
-    return [_held(session, key, counted) for key in keys.all()]
+    over = _ended_here(session)
+    return [_held(session, key, counted, over) for key in keys.all()]
 
 
 def _held(
-    session: Session, key: StoredKeyRow, counted: Sequence[tuple[Contract, Filings, date | None]]
+    session: Session,
+    key: StoredKeyRow,
+    counted: Sequence[tuple[Contract, Filings, date | None]],
+    over: set[str],
 ) -> Held:
     """One thing, due when the last of the contracts that it serves lets go of it."""
     today = business_date(now())
@@ -105,7 +109,7 @@ def _held(
         touched = business_date(max([key.made_at, *(p.updated_at for p in parts)]))
         return Held(key, ids, touched + timedelta(days=LEFTOVER_DAYS), hold=False, reason="minimisation")
     if key.what == "query_set":
-        return _query_set(session, key, concerned)
+        return _query_set(key, concerned, over)
     made = business_date(key.made_at)
     if key.what == "data_set_file":
         days = [arrival.business_date for arrival in _arrivals(session, key)]
@@ -121,17 +125,18 @@ def _held(
 
 
 def _query_set(
-    session: Session, key: StoredKeyRow, concerned: Sequence[tuple[Contract, Filings, date | None]]
+    key: StoredKeyRow, concerned: Sequence[tuple[Contract, Filings, date | None]], over: set[str]
 ) -> Held:
-    """Whose data a query was about: compared with later ones as long as the contract, or its renewal, may ask any."""
-    ids = tuple(c.contract_id for c, _, _ in concerned)
-    due = None
+    """Whom a query was about: compared with later ones as long as the contract, or its renewal, may ask any.
+
+    over  contracts of which no version is live
+    """
+    today, due = business_date(now()), None
     for contract, filed, terminated in concerned:
-        if contract.contract_id in _ended_here(session):
-            over = terminated or contract.limits.valid_until.date()
-            today = business_date(now())
-            due = rule.due(contract, filed, today, made_on=over, terminated_on=terminated).on
-    return Held(key, ids, due, hold=False, reason="due")
+        if contract.contract_id in over:
+            ended = terminated or contract.limits.valid_until.date()
+            due = rule.due(contract, filed, today, made_on=ended, terminated_on=terminated).on
+    return Held(key, tuple(c.contract_id for c, _, _ in concerned), due, hold=False, reason="due")
 
 
 def _ended(session: Session, contract: Contract) -> date | None:
